@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* All of libsegfs: what a typed shared-memory segment is, and how to read that from its file. */
+#include <segfs/array.h>
+#include <segfs/dtype.h>
+#include <segfs/npy.h>
