@@ -4,11 +4,11 @@
 /*
  * A typed segment: which element type, how many in each dimension, laid out how, from which byte on.
  *
- * This is what the attributes user.shm.dtype, .shape, .order and .offset of a segment say together, or a .npy header.
- * What this module does not do: it maps nothing and never touches the elements.
+ * This is what the attributes user.shm.dtype, .shape, .order and .offset of a segment say together, or a .npy
+ * header. What this module does not do: it maps nothing and never touches the elements.
  */
+#include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include <segfs/dtype.h>
 #include <segfs/export.h>
@@ -29,23 +29,27 @@ struct segfs_array {
 SEGFS_PUBLIC void segfs_array_clear(struct segfs_array *array);
 
 /*
- * Parse "1000,1000", "(1000, 1000)", "[1000,1000]", "(3,)", "7", or nothing at all ("", "()", "[]"), a scalar.
- * Lengths are decimal and may be 0. 0, or -EINVAL (not a shape, more than SEGFS_MAX_NDIM dimensions), -EOVERFLOW (a length
- * above INT64_MAX). Outputs are untouched on failure. Any thread.
+ * Parse "1000,1000", "(1000, 1000)", "[1000,1000]", "(3,)", "7", "(7)", or nothing at all ("", "()", "[]"), a
+ * scalar. Lengths are decimal and may be 0. 0, or -EINVAL (not a shape, more than SEGFS_MAX_NDIM dimensions),
+ * -EOVERFLOW (a length above INT64_MAX). Outputs are untouched on failure. Any thread.
  */
-SEGFS_PUBLIC int segfs_shape_parse(const char *text, size_t len, uint64_t ret_shape[SEGFS_MAX_NDIM], unsigned *ret_ndim);
+SEGFS_PUBLIC int segfs_shape_parse(const char *text, size_t len, uint64_t ret_shape[SEGFS_MAX_NDIM],
+				   unsigned *ret_ndim);
 
-/* Write a shape as "1000,1000"; "" for a scalar. Returns as snprintf(3). */
+/* Write a shape as "1000,1000"; "" for a scalar. Returns as segfs_dtype_format(). */
 SEGFS_PUBLIC size_t segfs_shape_format(const uint64_t *shape, unsigned ndim, char *buf, size_t size);
 
 /*
  * The number of elements (1 for a scalar, 0 if any length is 0) and of bytes, without the offset.
- * 0 or -EOVERFLOW (more than INT64_MAX bytes, the lengths other than 0 alone deciding, as in numpy).
+ * 0 or -EOVERFLOW (more than INT64_MAX elements or bytes, the lengths other than 0 alone deciding, as in
+ * numpy).
  */
-SEGFS_PUBLIC int segfs_array_count(const struct segfs_array *array, uint64_t *ret_elements, uint64_t *ret_bytes);
+SEGFS_PUBLIC int segfs_array_count(const struct segfs_array *array, uint64_t *ret_elements,
+				   uint64_t *ret_bytes);
 
 /*
  * Does the array lie within a file of `file_size` bytes, with its elements aligned as its dtype asks?
+ * An empty array must still begin within it, at its end at most.
  * 0, or -EINVAL (too small, misaligned, order neither C nor F), -EOVERFLOW.
  */
 SEGFS_PUBLIC int segfs_array_check(const struct segfs_array *array, uint64_t file_size);

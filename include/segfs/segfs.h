@@ -5,3 +5,4 @@
 #include <segfs/array.h>
 #include <segfs/dtype.h>
 #include <segfs/npy.h>
+#include <segfs/segment.h>

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include "attributes.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#include <segfs/segment.h>
+
+#include "creator.h"
+#include "util.h"
+
+#define VALUE_MAX (64 * 1024) /* the kernel's XATTR_SIZE_MAX */
+
+/* In the order in which they are listed: shape comes last, as it is what completes a description when a tool copies one by one. */
+static const struct {
+	const char *name;
+	enum attribute attribute;
+	bool listed;
+} attributes[] = {
+	{ CREATOR_ATTR, ATTRIBUTE_HIDDEN, false },
+	{ "user.shm.attached", ATTRIBUTE_ATTACHED, false }, /* a walk through all of /proc: for those who ask by name */
+	{ "user.shm.creator", ATTRIBUTE_CREATOR, true },
+	{ SEGFS_ATTR_DTYPE, ATTRIBUTE_STORED, true },
+	{ "user.shm.kind", ATTRIBUTE_KIND, true },
+	{ "user.shm.lock", ATTRIBUTE_LOCK, true },
+	{ SEGFS_ATTR_OFFSET, ATTRIBUTE_STORED, true },
+	{ SEGFS_ATTR_ORDER, ATTRIBUTE_STORED, true },
+	{ SEGFS_ATTR_SHAPE, ATTRIBUTE_STORED, true },
+};
+
+enum attribute attribute_of(const char *name)
+{
+	for (size_t i = 0; i < COUNT_OF(attributes); i++)
+		if (!strcmp(name, attributes[i].name))
+			return attributes[i].attribute;
+	return ATTRIBUTE_OTHER;
+}
+
+static ssize_t give(const char *text, char **ret_value)
+{
+	char *copy = strdup(text);
+
+	if (!copy)
+		return -ENOMEM;
+	*ret_value = copy;
+	return (ssize_t)strlen(copy);
+}
+
+/* From the description if there is a valid one; else as somebody has stored it, half a description or a wrong one. */
+static ssize_t read_stored(const struct segfs_segment *segment, const char *name, int fd, char **ret_value)
+{
+	SEGFS_FREE char *value = malloc(VALUE_MAX);
+	ssize_t n;
+
+	if (!value)
+		return -ENOMEM;
+	n = segfs_segment_format(segment, name, value, VALUE_MAX);
+	if (n == -ENODATA) {
+		n = fgetxattr(fd, name, value, VALUE_MAX);
+		if (n < 0)
+			return -errno;
+	}
+	if (n >= VALUE_MAX) /* only a .npy header can say so much */
+		return -E2BIG;
+	*ret_value = steal_pointer(&value);
+	return n;
+}
+
+static ssize_t read_creator(int fd, ino_t ino, char **ret_value)
+{
+	char text[CREATOR_MAX];
+	ssize_t n = creator_read(fd, ino, text);
+
+	return n < 0 ? n : give(text, ret_value);
+}
+
+ssize_t attribute_read(enum attribute attribute, const char *name, int fd, ino_t ino, char **ret_value)
+{
+	SEGFS_CLEANUP(segfs_segment_clear) struct segfs_segment segment = {};
+	int r;
+
+	if (attribute == ATTRIBUTE_CREATOR)
+		return read_creator(fd, ino, ret_value);
+	r = segfs_segment_read(fd, &segment);
+	if (r < 0)
+		return r;
+	if (attribute == ATTRIBUTE_KIND)
+		return give(segfs_kind_name(segment.kind), ret_value);
+	return read_stored(&segment, name, fd, ret_value);
+}
+
+static bool starts_with(const char *value, size_t len, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return len >= n && !memcmp(value, prefix, n);
+}
+
+static bool is(const char *value, size_t len, const char *word)
+{
+	return len == strlen(word) && starts_with(value, len, word);
+}
+
+static bool is_pid_list(const char *value, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!isdigit((unsigned char)value[i]) && value[i] != ',')
+			return false;
+	return true;
+}
+
+bool attribute_is_reported_form(enum attribute attribute, const char *value, size_t len)
+{
+	switch (attribute) {
+	case ATTRIBUTE_KIND:
+		return is(value, len, "raw") || is(value, len, "array") || is(value, len, "npy");
+	case ATTRIBUTE_LOCK:
+		return is(value, len, "unlocked") || starts_with(value, len, "exclusive pid ") ||
+		       starts_with(value, len, "shared pid ");
+	case ATTRIBUTE_CREATOR:
+		return starts_with(value, len, "pid ");
+	case ATTRIBUTE_ATTACHED:
+		return is_pid_list(value, len);
+	default:
+		return false;
+	}
+}
+
+/* Two setters of one file must not overlap; those of different files seldom meet in one of these. */
+#define N_SET_LOCKS 16
+static pthread_mutex_t set_locks[N_SET_LOCKS] = { [0 ... N_SET_LOCKS - 1] = PTHREAD_MUTEX_INITIALIZER };
+
+int attribute_store(const char *name, int fd, ino_t ino, const char *value, size_t len, int flags)
+{
+	pthread_mutex_t *lock = &set_locks[ino % N_SET_LOCKS];
+	int r;
+
+	pthread_mutex_lock(lock);
+	r = segfs_segment_set(fd, name, value, len, flags);
+	pthread_mutex_unlock(lock);
+	return r;
+}
+
+/* Names of the store that go through as they are. A segment's own attributes are listed apart. */
+static bool passes(const char *name, bool is_root, bool replace_ours)
+{
+	enum attribute attribute = attribute_of(name);
+
+	if (attribute == ATTRIBUTE_HIDDEN)
+		return false;
+	if (starts_with(name, strlen(name), "trusted."))
+		return is_root;
+	return attribute == ATTRIBUTE_OTHER || !replace_ours;
+}
+
+/* Does the segment have this one, to be listed? */
+static bool has_attribute(enum attribute attribute, const char *name, const struct segfs_segment *segment, int fd, ino_t ino)
+{
+	char text[CREATOR_MAX];
+
+	if (attribute == ATTRIBUTE_CREATOR)
+		return creator_read(fd, ino, text) >= 0;
+	if (attribute == ATTRIBUTE_STORED)
+		return segment->kind != SEGFS_KIND_RAW || fgetxattr(fd, name, NULL, 0) >= 0;
+	return true;
+}
+
+static int print_ours(FILE *out, int fd, ino_t ino)
+{
+	SEGFS_CLEANUP(segfs_segment_clear) struct segfs_segment segment = {};
+	int r;
+
+	r = segfs_segment_read(fd, &segment);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < COUNT_OF(attributes); i++)
+		if (attributes[i].listed &&
+		    has_attribute(attributes[i].attribute, attributes[i].name, &segment, fd, ino))
+			fwrite(attributes[i].name, strlen(attributes[i].name) + 1, 1, out);
+	return 0;
+}
+
+ssize_t attribute_list(const char *names, size_t n, bool is_root, bool is_segment, int fd, ino_t ino, char **ret_list)
+{
+	SEGFS_FREE char *list = NULL;
+	size_t size;
+	FILE *out = open_memstream(&list, &size);
+	int r = 0;
+
+	if (!out)
+		return -ENOMEM;
+	for (const char *name = names; name < names + n; name += strlen(name) + 1)
+		if (passes(name, is_root, is_segment && fd >= 0))
+			fwrite(name, strlen(name) + 1, 1, out);
+	if (is_segment && fd >= 0)
+		r = print_ours(out, fd, ino);
+	if (fclose(out) != 0)
+		r = -ENOMEM;
+	if (r < 0)
+		return r;
+	*ret_list = steal_pointer(&list);
+	return (ssize_t)size;
+}

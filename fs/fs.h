@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * One mount: what all parts of the daemon share. Made by main.c, the userdata of the FUSE session, alive until the last thread has ended.
+ */
+#include <fuse_lowlevel.h>
+#include <stdbool.h>
+
+#include "inspector.h"
+#include "node.h"
+#include "options.h"
+#include "passthrough.h"
+#include "store.h"
+#include "transport.h"
+#include "watch.h"
+#include "workers.h"
+
+struct fs {
+	struct options options;
+	struct segfs_store store;
+	struct fuse_session *session; /* owned */
+	dev_t dev;		      /* st_dev of the mount, as /proc names it */
+	struct transport transport;
+	struct passthrough passthrough;
+	struct node_table nodes;
+	struct watch watch;
+	struct inspector inspector;
+	struct workers workers;
+};
+
+static inline struct fs *fs_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}

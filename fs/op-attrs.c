@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+#include "ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+
+#include "caller.h"
+#include "fresh.h"
+#include "reply.h"
+#include "util.h"
+
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452 /* the same number on every architecture */
+#endif
+
+static void reply_attr(fuse_req_t req, uint64_t ino, int fd)
+{
+	struct fs *fs = fs_of(req);
+	struct node node;
+	struct stat st;
+	struct told told;
+	int r;
+
+	r = node_get(&fs->nodes, ino, &node);
+	if (r == 0 && fstat(fd, &st) < 0)
+		r = -errno;
+	if (r < 0) {
+		reply(req, r);
+		return;
+	}
+	told = fresh_look(fd, &st);
+	node_tell(&fs->nodes, ino, &told);
+	fuse_reply_attr(req, &st, op_timeout(fs, node.parent ? node.parent : ino));
+}
+
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	SEGFS_CLOSE int fd = op_open_node(fs_of(req), ino, O_PATH);
+
+	if (fd < 0)
+		reply(req, fd);
+	else
+		reply_attr(req, ino, fd);
+}
+
+/* Without a capability: by the path of the O_PATH descriptor, so that the store's kernel judges as for truncate(2). */
+static int set_size(int fd, int open_fd, off_t size)
+{
+	char path[SEGFS_FD_PATH_MAX];
+
+	if (open_fd >= 0)
+		return ftruncate(open_fd, size) < 0 ? -errno : 0;
+	segfs_fd_path(fd, path);
+	return truncate(path, size) < 0 ? -errno : 0;
+}
+
+static int set_owner(int fd, const struct stat *attr, int to_set)
+{
+	uid_t uid = to_set & FUSE_SET_ATTR_UID ? attr->st_uid : (uid_t)-1;
+	gid_t gid = to_set & FUSE_SET_ATTR_GID ? attr->st_gid : (gid_t)-1;
+
+	return fchownat(fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+static int set_mode(int fd, mode_t mode)
+{
+	return syscall(SYS_fchmodat2, fd, "", mode & 07777, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+static struct timespec time_to_set(struct timespec time, bool set, bool now)
+{
+	if (!set)
+		time.tv_nsec = UTIME_OMIT;
+	else if (now)
+		time.tv_nsec = UTIME_NOW;
+	return time;
+}
+
+static int set_times(int fd, const struct stat *attr, int to_set)
+{
+	const struct timespec times[] = {
+		time_to_set(attr->st_atim, to_set & FUSE_SET_ATTR_ATIME, to_set & FUSE_SET_ATTR_ATIME_NOW),
+		time_to_set(attr->st_mtim, to_set & FUSE_SET_ATTR_MTIME, to_set & FUSE_SET_ATTR_MTIME_NOW),
+	};
+
+	return utimensat(fd, "", times, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+static int set_as_caller(fuse_req_t req, int fd, int open_fd, const struct stat *attr, int to_set)
+{
+	AS_CALLER int r = caller_become(req);
+
+	if (r == 0 && to_set & FUSE_SET_ATTR_SIZE)
+		r = set_size(fd, open_fd, attr->st_size);
+	if (r == 0 && to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+		r = set_owner(fd, attr, to_set);
+	if (r == 0 && to_set & FUSE_SET_ATTR_MODE)
+		r = set_mode(fd, attr->st_mode);
+	if (r == 0 && to_set & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME))
+		r = set_times(fd, attr, to_set);
+	return r;
+}
+
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	SEGFS_CLOSE int fd = op_open_node(fs, ino, O_PATH);
+	SEGFS_CLOSE int open_fd = -1;
+	struct node node;
+	int r = fd;
+
+	/* ftruncate(2): the right to write was judged when the file was opened. */
+	if (r >= 0 && fi && to_set & FUSE_SET_ATTR_SIZE)
+		r = open_fd = op_open_node(fs, ino, O_WRONLY);
+	/* By a path: was it the right one? */
+	if (r >= 0 && !fi)
+		r = node_get(&fs->nodes, ino, &node);
+	if (r >= 0 && !fi && node.parent)
+		r = fresh_check_path(fs, node.parent);
+	if (r >= 0)
+		r = set_as_caller(req, fd, open_fd, attr, to_set);
+	if (r < 0)
+		reply(req, r);
+	else
+		reply_attr(req, ino, fd);
+}
+
+void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	SEGFS_CLOSE int fd = op_open_node(fs_of(req), ino, O_PATH | O_NOFOLLOW);
+	char target[PATH_MAX + 1];
+	ssize_t n = fd;
+
+	if (fd >= 0) {
+		n = readlinkat(fd, "", target, sizeof(target) - 1);
+		if (n < 0)
+			n = -errno;
+	}
+	if (n < 0) {
+		reply(req, (int)n);
+		return;
+	}
+	target[n] = '\0';
+	fuse_reply_readlink(req, target);
+}
+
+void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct statvfs st;
+
+	if (fstatvfs(fs_of(req)->store.root_fd, &st) < 0)
+		reply(req, -errno);
+	else
+		fuse_reply_statfs(req, &st);
+}

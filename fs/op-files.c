@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+#include "ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "caller.h"
+#include "creator.h"
+#include "fresh.h"
+#include "reply.h"
+#include "util.h"
+
+/* Set by the kernel for execve(2) and nobody else (__FMODE_EXEC, include/linux/fs.h): open to run, which needs no read permission. */
+#define OPENED_TO_RUN 0x20
+
+/* The most that one COPY_FILE_RANGE copies: a short count is a legal answer, and no request should take long. */
+#define COPY_MAX (16 << 20)
+
+/*
+ * Whether the requester may open the file in this way is found out by doing it. The descriptor is then of no more use: the kernel
+ * opens the file behind the backing id with the requester's flags.
+ */
+static int try_open_as_caller(fuse_req_t req, int fd, int flags)
+{
+	SEGFS_CLOSE int opened = -1;
+	AS_CALLER int r = caller_become(req);
+
+	if (r < 0)
+		return r;
+	if (flags & OPENED_TO_RUN)
+		return faccessat(fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) < 0 ? -errno : 0;
+	opened = segfs_store_reopen(&fs_of(req)->store, fd, (flags & ~(O_CREAT | O_EXCL | O_NOCTTY)) | O_NONBLOCK);
+	return MIN(opened, 0);
+}
+
+static int open_segment(fuse_req_t req, uint64_t ino, int flags)
+{
+	struct fs *fs = fs_of(req);
+	SEGFS_CLOSE int fd = op_open_node(fs, ino, O_PATH);
+	struct stat st;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -ESTALE;
+	r = fresh_check_file(fs, ino, fd, &st);
+	if (r == 0)
+		r = try_open_as_caller(req, fd, flags);
+	return r < 0 ? r : passthrough_get(&fs->passthrough, &fs->store, &fs->nodes, ino);
+}
+
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	int r = open_segment(req, ino, fi->flags);
+
+	if (r < 0)
+		reply(req, r);
+	else
+		reply_open(req, r);
+}
+
+/*
+ * Make a file, or open what has got there behind the kernel's back, with every rule of open(2) that the store's kernel has for O_CREAT.
+ * O_NONBLOCK: that could be a FIFO.
+ */
+static int create_as_caller(fuse_req_t req, int dir, const char *name, mode_t mode, int flags, bool *ret_is_new)
+{
+	AS_CALLER int r = caller_become(req);
+	int fd;
+
+	if (r < 0)
+		return r;
+	flags = (flags & ~OPENED_TO_RUN) | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	fd = openat(dir, name, flags | O_EXCL, mode);
+	*ret_is_new = fd >= 0;
+	if (fd < 0 && errno == EEXIST && !(flags & O_EXCL))
+		fd = openat(dir, name, flags, mode);
+	return fd < 0 ? -errno : fd;
+}
+
+/* The node of an open file, and its backing id. A lookup that the kernel will not hear of is taken back. */
+static int finish_create(fuse_req_t req, uint64_t parent, const char *name, int fd, bool is_new,
+			 struct fuse_entry_param *ret_entry)
+{
+	struct fs *fs = fs_of(req);
+	int r, id, unused;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -ESTALE;
+	if (is_new)
+		creator_record(req, fd, st.st_ino);
+	r = op_entry_of(fs, parent, name, fd, ret_entry);
+	if (r < 0)
+		return r;
+	id = passthrough_get(&fs->passthrough, &fs->store, &fs->nodes, ret_entry->ino);
+	if (id < 0)
+		node_forget(&fs->nodes, ret_entry->ino, 1, &unused, &unused);
+	return id;
+}
+
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+{
+	SEGFS_CLOSE int dir = op_open_directory(fs_of(req), parent);
+	SEGFS_CLOSE int fd = -1;
+	struct fuse_entry_param entry;
+	bool is_new;
+	int r = dir;
+
+	if (r >= 0)
+		r = fd = create_as_caller(req, dir, name, mode, fi->flags, &is_new);
+	if (r >= 0)
+		r = finish_create(req, parent, name, fd, is_new, &entry);
+	if (r < 0)
+		reply(req, r);
+	else
+		reply_create(req, &entry, r);
+}
+
+static int tmpfile_as_caller(fuse_req_t req, int dir, mode_t mode, int flags)
+{
+	AS_CALLER int r = caller_become(req);
+	int fd;
+
+	if (r < 0)
+		return r;
+	fd = openat(dir, ".", (flags & ~(OPENED_TO_RUN | O_CREAT)) | O_TMPFILE | O_CLOEXEC, mode);
+	return fd < 0 ? -errno : fd;
+}
+
+void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file_info *fi)
+{
+	SEGFS_CLOSE int dir = op_open_directory(fs_of(req), parent);
+	SEGFS_CLOSE int fd = -1;
+	struct fuse_entry_param entry;
+	int r = dir;
+
+	if (r >= 0)
+		r = fd = tmpfile_as_caller(req, dir, mode, fi->flags);
+	if (r >= 0)
+		r = finish_create(req, parent, NULL, fd, true, &entry);
+	if (r < 0)
+		reply(req, r);
+	else
+		reply_create(req, &entry, r);
+}
+
+/*
+ * What follows acts on a file that the requester has open already: that was judged then. It becomes the requester all the same,
+ * since set-user-ID bits go when somebody without CAP_FSETID changes the file.
+ */
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi)
+{
+	SEGFS_CLOSE int fd = op_open_node(fs_of(req), ino, O_RDWR);
+	int r = fd;
+
+	if (r >= 0) {
+		AS_CALLER int as = caller_become(req);
+
+		r = as < 0 ? as : fallocate(fd, mode, offset, length) < 0 ? -errno : 0;
+	}
+	reply(req, r);
+}
+
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+{
+	SEGFS_CLOSE int fd = op_open_node(fs_of(req), ino, O_RDONLY);
+	off_t found = fd;
+
+	if (fd >= 0)
+		found = lseek(fd, off, whence);
+	if (found < 0)
+		reply(req, fd < 0 ? fd : -errno);
+	else
+		fuse_reply_lseek(req, found);
+}
+
+static ssize_t copy_as_caller(fuse_req_t req, int in, off_t in_off, int out, off_t out_off, size_t len, unsigned flags)
+{
+	AS_CALLER int r = caller_become(req);
+	ssize_t n;
+
+	if (r < 0)
+		return r;
+	n = copy_file_range(in, &in_off, out, &out_off, MIN(len, (size_t)COPY_MAX), flags);
+	return n < 0 ? -errno : n;
+}
+
+void op_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t in_off, struct fuse_file_info *in_fi, fuse_ino_t out,
+			off_t out_off, struct fuse_file_info *out_fi, size_t len, int flags)
+{
+	struct fs *fs = fs_of(req);
+	SEGFS_CLOSE int in_fd = op_open_node(fs, in, O_RDONLY);
+	SEGFS_CLOSE int out_fd = op_open_node(fs, out, O_WRONLY);
+	ssize_t n = MIN(in_fd, out_fd);
+
+	if (n >= 0)
+		n = copy_as_caller(req, in_fd, in_off, out_fd, out_off, len, (unsigned)flags);
+	if (n < 0)
+		reply(req, (int)n);
+	else
+		fuse_reply_write(req, (size_t)n);
+}

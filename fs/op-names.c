@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+#include "ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "caller.h"
+#include "creator.h"
+#include "fresh.h"
+#include "reply.h"
+#include "util.h"
+
+/* A file's generation tells it from an earlier one of the same inode number; the handle begins with it. */
+static uint64_t generation_of(const struct segfs_handle *handle)
+{
+	uint32_t generation;
+
+	memcpy(&generation, handle->bytes, sizeof(generation));
+	return generation;
+}
+
+/*
+ * One of several names of a file is asked for at each use: told only of another name, we could not see that this one has come to mean another file.
+ */
+static double entry_timeout(const struct fuse_entry_param *entry)
+{
+	return !S_ISDIR(entry->attr.st_mode) && entry->attr.st_nlink > 1 ? 0 : entry->attr_timeout;
+}
+
+int op_entry_of(struct fs *fs, uint64_t parent, const char *name, int fd, struct fuse_entry_param *ret_entry)
+{
+	struct fuse_entry_param entry = {};
+	struct segfs_handle handle;
+	struct told told;
+	bool is_new;
+	int r;
+
+	if (fstat(fd, &entry.attr) < 0)
+		return -errno;
+	r = segfs_store_handle(fd, &handle);
+	if (r < 0)
+		return r;
+	told = fresh_look(fd, &entry.attr);
+	r = node_remember(&fs->nodes, entry.attr.st_ino, &handle, &told, parent, name, &is_new);
+	if (r < 0)
+		return r;
+
+	entry.ino = node_id(&fs->nodes, entry.attr.st_ino);
+	entry.generation = generation_of(&handle);
+	entry.attr_timeout = op_timeout(fs, parent);
+	entry.entry_timeout = entry_timeout(&entry);
+	if (is_new && S_ISDIR(entry.attr.st_mode))
+		watch_add(fs, entry.ino, fd);
+	*ret_entry = entry;
+	return 0;
+}
+
+int op_entry(struct fs *fs, uint64_t parent, int dir_fd, const char *name, struct fuse_entry_param *ret_entry)
+{
+	SEGFS_CLOSE int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? -errno : op_entry_of(fs, parent, name, fd, ret_entry);
+}
+
+static void reply_entry(fuse_req_t req, int r, const struct fuse_entry_param *entry)
+{
+	if (r < 0)
+		reply(req, r);
+	else
+		fuse_reply_entry(req, entry);
+}
+
+/*
+ * As root: whether the requester may pass here was the kernel's to judge, and op_open_directory() makes sure that it judged by the truth.
+ */
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct fs *fs = fs_of(req);
+	SEGFS_CLOSE int dir = op_open_directory(fs, parent);
+	struct fuse_entry_param entry;
+	int r = dir;
+
+	if (r >= 0)
+		r = op_entry(fs, parent, dir, name, &entry);
+	reply_entry(req, r, &entry);
+}
+
+static void forget(struct fs *fs, uint64_t ino, uint64_t n)
+{
+	int backing_id, watch;
+
+	if (!node_forget(&fs->nodes, ino, n, &backing_id, &watch))
+		return;
+	passthrough_close(&fs->passthrough, backing_id);
+	watch_remove(fs, watch);
+}
+
+void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
+{
+	forget(fs_of(req), ino, nlookup);
+	fuse_reply_none(req);
+}
+
+void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < count; i++)
+		forget(fs_of(req), forgets[i].ino, forgets[i].nlookup);
+	fuse_reply_none(req);
+}
+
+/* What MKNOD, MKDIR and SYMLINK have to make. */
+struct new_file {
+	mode_t mode;	    /* with its type */
+	dev_t rdev;	    /* of a device */
+	const char *target; /* of a symlink */
+};
+
+static int make_as_caller(fuse_req_t req, int dir, const char *name, const struct new_file *file)
+{
+	AS_CALLER int r = caller_become(req);
+
+	if (r < 0)
+		return r;
+	if (S_ISDIR(file->mode))
+		r = mkdirat(dir, name, file->mode & 07777);
+	else if (S_ISLNK(file->mode))
+		r = symlinkat(file->target, dir, name);
+	else
+		r = mknodat(dir, name, file->mode, file->rdev);
+	return r < 0 ? -errno : 0;
+}
+
+static void record_creator_at(fuse_req_t req, int dir, const char *name)
+{
+	SEGFS_CLOSE int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		creator_record(req, fd, st.st_ino);
+}
+
+static void make(fuse_req_t req, uint64_t parent, const char *name, const struct new_file *file)
+{
+	struct fs *fs = fs_of(req);
+	SEGFS_CLOSE int dir = op_open_directory(fs, parent);
+	struct fuse_entry_param entry;
+	int r = dir;
+
+	if (r >= 0)
+		r = make_as_caller(req, dir, name, file);
+	if (r == 0 && S_ISREG(file->mode))
+		record_creator_at(req, dir, name);
+	if (r == 0)
+		r = op_entry(fs, parent, dir, name, &entry);
+	reply_entry(req, r, &entry);
+}
+
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+	make(req, parent, name, &(struct new_file){ .mode = mode, .rdev = rdev });
+}
+
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	make(req, parent, name, &(struct new_file){ .mode = S_IFDIR | mode });
+}
+
+void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	make(req, parent, name, &(struct new_file){ .mode = S_IFLNK, .target = target });
+}
+
+/* By way of /proc/self/fd, which needs no capability; the store's kernel still applies fs.protected_hardlinks. */
+static int link_as_caller(fuse_req_t req, int fd, int dir, const char *name)
+{
+	AS_CALLER int r = caller_become(req);
+	char number[16];
+
+	if (r < 0)
+		return r;
+	snprintf(number, sizeof(number), "%d", fd);
+	r = linkat(fs_of(req)->store.proc_fd, number, dir, name, AT_SYMLINK_FOLLOW);
+	return r < 0 ? -errno : 0;
+}
+
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+	struct fs *fs = fs_of(req);
+	SEGFS_CLOSE int dir = op_open_directory(fs, parent);
+	SEGFS_CLOSE int fd = op_open_node(fs, ino, O_PATH);
+	struct fuse_entry_param entry;
+	int r = MIN(dir, fd);
+
+	if (r >= 0)
+		r = link_as_caller(req, fd, dir, name);
+	if (r == 0)
+		r = op_entry_of(fs, parent, name, fd, &entry);
+	reply_entry(req, r, &entry);
+}
+
+/* The node id of a name; 0 if it leads nowhere. */
+static uint64_t node_at(struct fs *fs, int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : node_id(&fs->nodes, st.st_ino);
+}
+
+static int unlink_as_caller(fuse_req_t req, int dir, const char *name, int flags)
+{
+	AS_CALLER int r = caller_become(req);
+
+	if (r < 0)
+		return r;
+	return unlinkat(dir, name, flags) < 0 ? -errno : 0;
+}
+
+static void remove_name(fuse_req_t req, uint64_t parent, const char *name, int flags)
+{
+	struct fs *fs = fs_of(req);
+	SEGFS_CLOSE int dir = op_open_directory(fs, parent);
+	uint64_t ino;
+	int r = dir;
+
+	if (r >= 0) {
+		ino = node_at(fs, dir, name);
+		r = unlink_as_caller(req, dir, name, flags);
+	}
+	if (r == 0)
+		node_unname(&fs->nodes, ino, parent, name);
+	reply(req, r);
+}
+
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	remove_name(req, parent, name, 0);
+}
+
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	remove_name(req, parent, name, AT_REMOVEDIR);
+}
+
+static int rename_as_caller(fuse_req_t req, int dir, const char *name, int new_dir, const char *new_name, unsigned flags)
+{
+	AS_CALLER int r = caller_become(req);
+
+	if (r < 0)
+		return r;
+	return renameat2(dir, name, new_dir, new_name, flags) < 0 ? -errno : 0;
+}
+
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent, const char *newname,
+	       unsigned int flags)
+{
+	struct fs *fs = fs_of(req);
+	SEGFS_CLOSE int dir = op_open_directory(fs, parent);
+	SEGFS_CLOSE int new_dir = op_open_directory(fs, newparent);
+	uint64_t moved, target;
+	int r = MIN(dir, new_dir);
+
+	if (r < 0) {
+		reply(req, r);
+		return;
+	}
+	moved = node_at(fs, dir, name);
+	target = node_at(fs, new_dir, newname);
+	r = rename_as_caller(req, dir, name, new_dir, newname, flags);
+	if (r == 0 && flags & RENAME_EXCHANGE)
+		node_move(&fs->nodes, target, parent, name);
+	else if (r == 0 && target != moved)
+		node_unname(&fs->nodes, target, newparent, newname);
+	if (r == 0 && target != moved)
+		node_move(&fs->nodes, moved, newparent, newname);
+	reply(req, r);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+#include "ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/xattr.h>
+
+#include "attributes.h"
+#include "caller.h"
+#include "reply.h"
+#include "util.h"
+
+#define VALUE_MAX (64 * 1024) /* the kernel's XATTR_SIZE_MAX and XATTR_LIST_MAX */
+
+/* A file whose attributes are asked for. */
+struct target {
+	int fd; /* O_PATH, owned */
+	struct stat st;
+	bool is_segment;
+};
+
+static void target_clear(struct target *target)
+{
+	close_fd(&target->fd);
+}
+
+static int target_open(struct fs *fs, uint64_t ino, struct target *target)
+{
+	target->fd = op_open_node(fs, ino, O_PATH);
+	if (target->fd < 0)
+		return target->fd;
+	if (fstat(target->fd, &target->st) < 0)
+		return -errno;
+	target->is_segment = S_ISREG(target->st.st_mode);
+	return 0;
+}
+
+/* The kinds that the store's kernel answers for by itself. */
+static ssize_t store_get(fuse_req_t req, int fd, const char *name, char *value, size_t size)
+{
+	AS_CALLER int r = caller_become(req);
+	char path[SEGFS_FD_PATH_MAX];
+	ssize_t n;
+
+	if (r < 0)
+		return r;
+	segfs_fd_path(fd, path);
+	n = getxattr(path, name, value, size);
+	return n < 0 ? -errno : n;
+}
+
+static int store_set(fuse_req_t req, int fd, const char *name, const char *value, size_t size, int flags)
+{
+	AS_CALLER int r = caller_become(req);
+	char path[SEGFS_FD_PATH_MAX];
+
+	if (r < 0)
+		return r;
+	segfs_fd_path(fd, path);
+	return setxattr(path, name, value, size, flags) < 0 ? -errno : 0;
+}
+
+static int store_remove(fuse_req_t req, int fd, const char *name)
+{
+	AS_CALLER int r = caller_become(req);
+	char path[SEGFS_FD_PATH_MAX];
+
+	if (r < 0)
+		return r;
+	segfs_fd_path(fd, path);
+	return removexattr(path, name) < 0 ? -errno : 0;
+}
+
+static void get_from_store(fuse_req_t req, int fd, const char *name, size_t size)
+{
+	SEGFS_FREE char *value = malloc(MAX(size, 1u));
+	ssize_t n = value ? store_get(req, fd, name, value, size) : -ENOMEM;
+
+	if (n < 0)
+		reply(req, (int)n);
+	else
+		reply_xattr(req, value, (size_t)n, size);
+}
+
+/* The right to read the file is the right to read what it is; the store's kernel judges it by an open. */
+static int open_to_read(fuse_req_t req, int fd)
+{
+	AS_CALLER int r = caller_become(req);
+
+	return r < 0 ? r : segfs_store_reopen(&fs_of(req)->store, fd, O_RDONLY | O_NONBLOCK);
+}
+
+static int may_write(fuse_req_t req, int fd)
+{
+	AS_CALLER int r = caller_become(req);
+
+	if (r < 0)
+		return r;
+	return faccessat(fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) < 0 ? -errno : 0;
+}
+
+static void get_ours(fuse_req_t req, enum attribute attribute, const char *name, const struct target *target, size_t size)
+{
+	SEGFS_CLOSE int fd = open_to_read(req, target->fd);
+	SEGFS_FREE char *value = NULL;
+	ssize_t n = fd;
+
+	if (fd >= 0 && (attribute == ATTRIBUTE_LOCK || attribute == ATTRIBUTE_ATTACHED)) {
+		inspector_submit(fs_of(req), req, attribute == ATTRIBUTE_LOCK ? INSPECT_LOCK : INSPECT_ATTACHED,
+				 target->st.st_ino, size);
+		return;
+	}
+	if (fd >= 0)
+		n = attribute_read(attribute, name, fd, target->st.st_ino, &value);
+	if (n < 0)
+		reply(req, (int)n);
+	else
+		reply_xattr(req, value, (size_t)n, size);
+}
+
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	SEGFS_CLEANUP(target_clear) struct target target = { .fd = -1 };
+	enum attribute attribute = attribute_of(name);
+	int r = target_open(fs_of(req), ino, &target);
+
+	if (r == 0 && attribute == ATTRIBUTE_HIDDEN)
+		r = -ENODATA;
+	if (r < 0)
+		reply(req, r);
+	else if (attribute != ATTRIBUTE_OTHER && target.is_segment)
+		get_ours(req, attribute, name, &target, size);
+	else
+		get_from_store(req, target.fd, name, size);
+}
+
+static int set_stored(fuse_req_t req, uint64_t ino, const struct target *target, const char *name, const char *value,
+		      size_t size, int flags)
+{
+	SEGFS_CLOSE int fd = op_open_node(fs_of(req), ino, O_RDWR);
+	AS_CALLER int r = caller_become(req);
+
+	if (fd < 0 || r < 0)
+		return MIN(fd, r);
+	return attribute_store(name, fd, target->st.st_ino, value, size, flags);
+}
+
+static int set_ours(fuse_req_t req, uint64_t ino, enum attribute attribute, const struct target *target, const char *name,
+		    const char *value, size_t size, int flags)
+{
+	int r = may_write(req, target->fd);
+
+	if (r < 0)
+		return r;
+	if (attribute == ATTRIBUTE_STORED)
+		return set_stored(req, ino, target, name, value, size, flags);
+	return attribute_is_reported_form(attribute, value, size) ? 0 : -EOPNOTSUPP;
+}
+
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+{
+	SEGFS_CLEANUP(target_clear) struct target target = { .fd = -1 };
+	enum attribute attribute = attribute_of(name);
+	int r = target_open(fs_of(req), ino, &target);
+
+	if (r < 0)
+		;
+	else if (attribute == ATTRIBUTE_HIDDEN)
+		r = -EPERM;
+	else if (attribute != ATTRIBUTE_OTHER && target.is_segment)
+		r = set_ours(req, ino, attribute, &target, name, value, size, flags);
+	else
+		r = store_set(req, target.fd, name, value, size, flags);
+	reply(req, r);
+}
+
+/* A .npy header's words are not ours to remove, nor is what is computed. */
+static int remove_ours(fuse_req_t req, enum attribute attribute, const struct target *target, const char *name)
+{
+	return attribute_is_live(attribute) ? -EOPNOTSUPP : store_remove(req, target->fd, name);
+}
+
+void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	SEGFS_CLEANUP(target_clear) struct target target = { .fd = -1 };
+	enum attribute attribute = attribute_of(name);
+	int r = target_open(fs_of(req), ino, &target);
+
+	if (r < 0)
+		;
+	else if (attribute == ATTRIBUTE_HIDDEN)
+		r = -ENODATA;
+	else if (attribute != ATTRIBUTE_OTHER && target.is_segment)
+		r = remove_ours(req, attribute, &target, name);
+	else
+		r = store_remove(req, target.fd, name);
+	reply(req, r);
+}
+
+static ssize_t store_list(int fd, char *names)
+{
+	char path[SEGFS_FD_PATH_MAX];
+	ssize_t n;
+
+	segfs_fd_path(fd, path);
+	n = listxattr(path, names, VALUE_MAX);
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t list(fuse_req_t req, uint64_t ino, char **ret_list)
+{
+	SEGFS_CLEANUP(target_clear) struct target target = { .fd = -1 };
+	SEGFS_FREE char *names = malloc(VALUE_MAX);
+	SEGFS_CLOSE int fd = -1;
+	ssize_t n;
+	int r;
+
+	if (!names)
+		return -ENOMEM;
+	r = target_open(fs_of(req), ino, &target);
+	if (r < 0)
+		return r;
+	n = store_list(target.fd, names);
+	if (n < 0)
+		return n;
+	if (target.is_segment)
+		fd = open_to_read(req, target.fd);
+	return attribute_list(names, (size_t)n, fuse_req_ctx(req)->uid == 0, target.is_segment, fd, target.st.st_ino, ret_list);
+}
+
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	SEGFS_FREE char *names = NULL;
+	ssize_t n = list(req, ino, &names);
+
+	if (n < 0)
+		reply(req, (int)n);
+	else
+		reply_xattr(req, names, (size_t)n, size);
+}

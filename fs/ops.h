@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The request handlers, one a FUSE request; the contract of each is in libfuse's fuse_lowlevel.h. Each resolves its node, lets the store's
+ * kernel do the work as the requester, and replies once. None waits for another process, scans /proc or touches the mount.
+ */
+#include "fs.h"
+
+extern const struct fuse_lowlevel_ops ops;
+
+/*
+ * For the handlers' use. Open the file of a node, as root. A descriptor, or -ESTALE or another -errno.
+ */
+int op_open_node(struct fs *fs, uint64_t ino, int flags);
+
+/*
+ * The same for a directory in which something is to be done by name (O_PATH), after asking whether the kernel came here by the truth.
+ * -ESTALE: it shall walk the path again.
+ */
+int op_open_directory(struct fs *fs, uint64_t ino);
+
+/* How long the kernel may believe what it is told of a file found in this directory, seconds. */
+double op_timeout(struct fs *fs, uint64_t parent);
+
+/* Names: op-names.c */
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup);
+void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev);
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name);
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent, const char *newname,
+	       unsigned int flags);
+
+/* Remembers the file called `name` in the open directory and fills in what the kernel is told of it. 0 or -errno. */
+int op_entry(struct fs *fs, uint64_t parent, int dir_fd, const char *name, struct fuse_entry_param *ret_entry);
+/* The same for an open file; a NULL name for one that has none yet. */
+int op_entry_of(struct fs *fs, uint64_t parent, const char *name, int fd, struct fuse_entry_param *ret_entry);
+
+/* Files: op-files.c */
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
+void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file_info *fi);
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi);
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
+void op_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t in_off, struct fuse_file_info *in_fi, fuse_ino_t out,
+			off_t out_off, struct fuse_file_info *out_fi, size_t len, int flags);
+
+/* Attributes: op-attrs.c */
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi);
+void op_readlink(fuse_req_t req, fuse_ino_t ino);
+void op_statfs(fuse_req_t req, fuse_ino_t ino);
+
+/* Directories: op-dirs.c */
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
+void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+/* Extended attributes: op-xattrs.c */
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags);
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
+void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Replies that libfuse 3.14 cannot make, or that every handler would otherwise write again. Each sends exactly one.
+ */
+#include "fs.h"
+
+/* r is 0 or -errno. */
+static inline void reply(fuse_req_t req, int r)
+{
+	fuse_reply_err(req, -r);
+}
+
+/* OPEN: from now on the kernel reads, writes and maps the file behind `backing_id`. */
+void reply_open(fuse_req_t req, int backing_id);
+
+/* CREATE and TMPFILE: the new file, opened in the same way. */
+void reply_create(fuse_req_t req, const struct fuse_entry_param *entry, int backing_id);
+
+/* GETXATTR and LISTXATTR: a value of `len` bytes to a caller with room for `size`; 0 asks how much it needs. */
+void reply_xattr(fuse_req_t req, const char *value, size_t len, size_t size);

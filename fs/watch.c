@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+#include "watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fresh.h"
+#include "fs.h"
+#include "log.h"
+#include "util.h"
+
+#define EVENTS                                                                                                    \
+	(IN_ATTRIB | IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR | IN_EXCL_UNLINK)
+
+/*
+ * The pause between two looks at the queue. Within it the kernel merges like events, so that a program which writes without pause wakes this
+ * thread a few hundred times a second and no more; an event after silence is handled at once.
+ */
+#define PAUSE_NS 3000000
+
+bool watch_add(struct fs *fs, uint64_t ino, int fd)
+{
+	static bool complained;
+	char path[SEGFS_FD_PATH_MAX];
+	int watch;
+
+	segfs_fd_path(fd, path);
+	watch = inotify_add_watch(fs->watch.inotify, path, EVENTS);
+	if (watch < 0) {
+		if (errno == ENOSPC && !complained)
+			log_warning("no inotify watch left: directories are no longer cached; "
+				    "raise fs.inotify.max_user_watches");
+		complained |= errno == ENOSPC;
+		return false;
+	}
+	node_set_watch(&fs->nodes, ino, watch);
+	return true;
+}
+
+void watch_remove(struct fs *fs, int watch)
+{
+	if (watch >= 0)
+		inotify_rm_watch(fs->watch.inotify, watch);
+}
+
+static int open_node(struct fs *fs, uint64_t ino)
+{
+	struct node node;
+
+	if (node_get(&fs->nodes, ino, &node) < 0)
+		return -1;
+	return segfs_store_open_handle(&fs->store, &node.handle, O_PATH);
+}
+
+/* Does the kernel, by what it was last told, take this name for this file? */
+static bool is_known_as(struct fs *fs, uint64_t ino, uint64_t parent, const char *name)
+{
+	SEGFS_FREE char *known = NULL;
+	struct node node;
+
+	return node_get_named(&fs->nodes, ino, &node, &known) == 0 && node.parent == parent && known &&
+	       !strcmp(known, name);
+}
+
+/*
+ * A name has come, gone or changed its meaning. A name that still leads somewhere only expires, to be asked for again; one that is gone is dropped,
+ * which lets go of the file and so of its memory.
+ */
+static void name_changed(struct fs *fs, uint64_t dir, int dir_fd, const char *name)
+{
+	struct stat st;
+	uint64_t ino;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		fuse_lowlevel_notify_inval_entry(fs->session, dir, name, strlen(name));
+		return;
+	}
+	ino = node_id(&fs->nodes, st.st_ino);
+	if (!is_known_as(fs, ino, dir, name))
+		transport_expire_entry(&fs->transport, dir, name);
+	fresh_refresh(fs, ino);
+}
+
+static void child_changed(struct fs *fs, int dir_fd, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		fresh_refresh(fs, node_id(&fs->nodes, st.st_ino));
+}
+
+/* Events were lost: nothing that was told is certain any more. */
+static void refresh_all(struct fs *fs)
+{
+	SEGFS_FREE uint64_t *inos = NULL;
+	ssize_t n = node_list(&fs->nodes, &inos);
+
+	log_warning("inotify queue overflow: everything cached is looked at anew");
+	for (ssize_t i = 0; i < n; i++) {
+		SEGFS_FREE char *name = NULL;
+		struct node node;
+
+		if (node_get_named(&fs->nodes, inos[i], &node, &name) < 0)
+			continue;
+		if (name)
+			transport_expire_entry(&fs->transport, node.parent, name);
+		fuse_lowlevel_notify_inval_inode(fs->session, inos[i], -1, 0);
+	}
+}
+
+static void handle_event(struct fs *fs, const struct inotify_event *event)
+{
+	SEGFS_CLOSE int dir_fd = -1;
+	uint64_t dir;
+
+	if (event->mask & IN_Q_OVERFLOW) {
+		refresh_all(fs);
+		return;
+	}
+	dir = node_of_watch(&fs->nodes, event->wd);
+	if (dir == 0 || event->mask & IN_IGNORED)
+		return;
+	if (event->len == 0) {
+		fresh_refresh(fs, dir);
+		return;
+	}
+	dir_fd = open_node(fs, dir);
+	if (dir_fd < 0)
+		return;
+	if (event->mask & (IN_ATTRIB | IN_MODIFY)) {
+		child_changed(fs, dir_fd, event->name);
+		return;
+	}
+	name_changed(fs, dir, dir_fd, event->name);
+	fresh_refresh(fs, dir);
+}
+
+static void handle_events(struct fs *fs, const char *buf, size_t n)
+{
+	for (size_t at = 0; at + sizeof(struct inotify_event) <= n;) {
+		const struct inotify_event *event = (const void *)(buf + at);
+
+		handle_event(fs, event);
+		at += sizeof(*event) + event->len;
+	}
+}
+
+static void *run(void *data)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	_Alignas(struct inotify_event) char buf[64 * 1024];
+	struct fs *fs = data;
+
+	for (;;) {
+		struct pollfd fds[] = {
+			{ .fd = fs->watch.inotify, .events = POLLIN },
+			{ .fd = fs->watch.stop, .events = POLLIN },
+		};
+		ssize_t n;
+
+		if (poll(fds, COUNT_OF(fds), -1) < 0 && errno != EINTR)
+			log_error("poll: %s", strerror(errno));
+		if (fds[1].revents)
+			return NULL;
+		n = read(fs->watch.inotify, buf, sizeof(buf));
+		if (n <= 0)
+			continue;
+		handle_events(fs, buf, (size_t)n);
+		nanosleep(&pause, NULL);
+	}
+}
+
+int watch_start(struct fs *fs)
+{
+	struct watch *watch = &fs->watch;
+	int r;
+
+	watch->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (watch->inotify < 0)
+		return -errno;
+	watch->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (watch->stop < 0)
+		return -errno;
+	watch_add(fs, FUSE_ROOT_ID, fs->store.root_fd);
+	r = -pthread_create(&watch->thread, NULL, run, fs);
+	watch->running = r == 0;
+	return r;
+}
+
+void watch_stop(struct fs *fs)
+{
+	struct watch *watch = &fs->watch;
+
+	if (watch->running) {
+		eventfd_write(watch->stop, 1);
+		pthread_join(watch->thread, NULL);
+	}
+	close_fd(&watch->inotify);
+	close_fd(&watch->stop);
+	watch->inotify = watch->stop = -1;
+	watch->running = false;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Changes behind the mount: an inotify watch on every directory the kernel knows, and a thread that turns its events into invalidations, so that the
+ * kernel may cache for long. Events that the mount's own requests cause are recognised by their having changed nothing the kernel was
+ * not told.
+ *
+ * A mapping's stores raise no event and change no attribute: nothing is to be invalidated for them.
+ */
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fs;
+
+struct watch {
+	int inotify; /* owned */
+	int stop;    /* eventfd, owned */
+	pthread_t thread;
+	bool running;
+};
+
+/* Watch the root and start the thread. 0 or -errno. */
+int watch_start(struct fs *fs);
+void watch_stop(struct fs *fs);
+
+/*
+ * Watch a directory, open as `fd` (O_PATH is enough). False if that cannot be had (fs.inotify.max_user_watches): what is in it
+ * must then not be cached. Any thread.
+ */
+bool watch_add(struct fs *fs, uint64_t ino, int fd);
+void watch_remove(struct fs *fs, int watch);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+#include "workers.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+#include "caller.h"
+#include "fs.h"
+#include "log.h"
+#include "util.h"
+
+/* Its only use is to make a read(2) of /dev/fuse return, so that the thread sees that it shall end. */
+#define WAKE_SIGNAL SIGUSR2
+
+static void on_wake(int number)
+{
+	(void)number;
+}
+
+static void serve(struct fs *fs)
+{
+	struct fuse_buf buf = {};
+
+	while (!fuse_session_exited(fs->session)) {
+		int r = fuse_session_receive_buf(fs->session, &buf);
+
+		if (r == -EINTR || r == -EAGAIN)
+			continue;
+		if (r < 0)
+			log_error("/dev/fuse: %s", strerror(-r));
+		if (r <= 0)
+			break;
+		fuse_session_process_buf(fs->session, &buf);
+	}
+	free(buf.mem);
+}
+
+static void *run(void *data)
+{
+	struct fs *fs = data;
+	sigset_t wake;
+	int r;
+
+	sigemptyset(&wake);
+	sigaddset(&wake, WAKE_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &wake, NULL);
+	r = caller_thread_init();
+	if (r < 0)
+		log_error("unshare: %s", strerror(-r));
+	else
+		serve(fs);
+	eventfd_write(fs->workers.ended, 1);
+	return NULL;
+}
+
+int workers_start(struct fs *fs, unsigned n)
+{
+	struct sigaction action = { .sa_handler = on_wake };
+	struct workers *workers = &fs->workers;
+	int r = 0;
+
+	sigaction(WAKE_SIGNAL, &action, NULL);
+	workers->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	workers->threads = calloc(n, sizeof(*workers->threads));
+	if (workers->ended < 0 || !workers->threads)
+		return -ENOMEM;
+	while (r == 0 && workers->n < n) {
+		r = -pthread_create(&workers->threads[workers->n], NULL, run, fs);
+		workers->n += r == 0;
+	}
+	return r;
+}
+
+/* The signal may come just before the thread begins to read, so it is sent until it has had its effect. */
+static void end(pthread_t thread)
+{
+	struct timespec soon;
+
+	do {
+		pthread_kill(thread, WAKE_SIGNAL);
+		clock_gettime(CLOCK_REALTIME, &soon);
+		soon.tv_nsec += 10000000;
+		if (soon.tv_nsec >= 1000000000) {
+			soon.tv_sec++;
+			soon.tv_nsec -= 1000000000;
+		}
+	} while (pthread_timedjoin_np(thread, NULL, &soon) == ETIMEDOUT);
+}
+
+void workers_stop(struct fs *fs)
+{
+	struct workers *workers = &fs->workers;
+
+	fuse_session_exit(fs->session);
+	for (unsigned i = 0; i < workers->n; i++)
+		end(workers->threads[i]);
+	free(workers->threads);
+	close_fd(&workers->ended);
+	*workers = (struct workers){ .ended = -1 };
+}
