@@ -80,8 +80,7 @@ static int append_named(struct segfs_dtype *structure, struct segfs_field *field
 	return append_field(structure, field);
 }
 
-/* The bytes of a whole field. numpy keeps each length in a C int, and knows no sub-arrays of "S0", "U0" and
- * "V0". */
+/* The bytes of a whole field. numpy keeps lengths in a C int, and has no sub-arrays of "S0", "U0", "V0". */
 static int measure_field(const struct segfs_field *field, size_t *ret_bytes)
 {
 	size_t bytes = field->dtype->itemsize;

@@ -8,8 +8,7 @@
 
 /*
  * "\x93NUMPY", major, minor, the length of what follows (little-endian, two bytes in version 1.0, four in 2.0
- * and 3.0), and a Python dict in text: Latin-1 until 2.0, UTF-8 in 3.0, for field names that Latin-1 does not
- * have.
+ * and 3.0), and a Python dict in text: Latin-1 until 2.0, UTF-8 in 3.0, for the other field names.
  */
 #define MAGIC	      "\x93NUMPY"
 #define MAGIC_SIZE    6
@@ -212,8 +211,7 @@ SEGFS_PUBLIC int segfs_npy_read(int fd, struct segfs_array *ret_array)
 	header = malloc((size_t)n);
 	if (!header)
 		return -ENOMEM;
-	/* The prefix is read again with the rest: parse sees one copy, and refuses it if its length has
-	 * grown. */
+	/* The prefix is read again with the rest: parse sees one copy, and refuses it if its length grew. */
 	n = read_start(fd, header, (size_t)n);
 	return n < 0 ? (int)n : segfs_npy_parse(header, (size_t)n, ret_array);
 }

@@ -392,3 +392,15 @@ int segfs_process_read(pid_t pid, struct segfs_process *ret_process)
 		*ret_process = process;
 	return r;
 }
+
+uint64_t segfs_process_size_limit(pid_t pid)
+{
+	char path[64], text[4096], *line;
+	unsigned long long limit;
+
+	snprintf(path, sizeof(path), "/proc/%d/limits", pid);
+	if (read_file(path, text, sizeof(text)) < 0)
+		return UINT64_MAX;
+	line = strstr(text, "\nMax file size ");
+	return line && sscanf(line, " Max file size %llu", &limit) == 1 ? limit : UINT64_MAX;
+}

@@ -43,3 +43,6 @@ struct segfs_process {
 
 /* 0, or -ESRCH if there is none. */
 int segfs_process_read(pid_t pid, struct segfs_process *ret_process);
+
+/* RLIMIT_FSIZE of a process, bytes; UINT64_MAX: unlimited or not to be known. (prlimit(2) needs a capability for another user's process.) */
+uint64_t segfs_process_size_limit(pid_t pid);

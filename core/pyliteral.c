@@ -142,8 +142,7 @@ static int read_character(const char **at, const char *end, uint32_t *ret_code)
 	return 0;
 }
 
-/* Decodes from..end into `to`, which has room for as many bytes and NUL: no escape is shorter than its
- * meaning. */
+/* Decodes from..end into `to`, which has room for as many bytes and NUL: escapes only shrink. */
 static int decode_string(const char *from, const char *end, char *to)
 {
 	while (from < end) {

@@ -59,7 +59,6 @@ int segfs_pyliteral_read_length(struct segfs_pyliteral *in, uint64_t *ret_length
 int segfs_pyliteral_read_lengths(struct segfs_pyliteral *in, char close, unsigned max, uint64_t *ret_lengths,
 				 unsigned *ret_count);
 
-/* A tuple of lengths: "()", "(3,)", "(2, 3)", but not "(3)", which to Python is a number. Returns as
- * read_lengths(). */
+/* A tuple of lengths: "()", "(3,)", but not "(3)", a number to Python. Returns as read_lengths(). */
 int segfs_pyliteral_read_tuple(struct segfs_pyliteral *in, unsigned max, uint64_t *ret_lengths,
 			       unsigned *ret_count);

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Ownership in a local variable: SEGFS_CLEANUP() names the function that ends it when the scope is left, a steal
- * hands it over before that. So every return is a correct one.
+ * Ownership in a local variable: SEGFS_CLEANUP() names the function that ends it when the scope is left,
+ * a steal hands it over before that. So every return is a correct one.
  *
  *	SEGFS_FREE char *text = NULL;
  *	...

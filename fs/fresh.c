@@ -61,8 +61,8 @@ static bool unchanged(const struct told *told, const struct stat *st)
 	       told->size == st->st_size && told->nlink == st->st_nlink;
 }
 
-/* May other people pass now than before? */
-static bool search_changed(const struct told *a, const struct told *b)
+/* May other people do with it what they like now than before, or run it as somebody else? */
+static bool rights_changed(const struct told *a, const struct told *b)
 {
 	return a->mode != b->mode || a->uid != b->uid || a->gid != b->gid || a->acl != b->acl;
 }
@@ -103,7 +103,7 @@ static bool name_holds(struct fs *fs, uint64_t ino, const struct stat *st)
 	return leads_to(fs, node.parent, name, st->st_ino);
 }
 
-/* 0, or -ESTALE if the kernel went wrong on its way here or may have let the wrong people pass. */
+/* 0, or -ESTALE if the kernel went wrong on its way here, or judged by rights that are no more. */
 static int check(struct fs *fs, const struct node *node, int fd, const struct stat *st)
 {
 	struct told now;
@@ -116,7 +116,7 @@ static int check(struct fs *fs, const struct node *node, int fd, const struct st
 	now = fresh_look(fd, st);
 	invalidate(fs, node->ino);
 	/* Others may be on their way by the old rights, so these stay noted until the kernel is told of the new ones. */
-	if (S_ISDIR(st->st_mode) && search_changed(&node->told, &now))
+	if (rights_changed(&node->told, &now))
 		return -ESTALE;
 	node_tell(&fs->nodes, node->ino, &now);
 	return 0;
@@ -171,6 +171,6 @@ void fresh_refresh(struct fs *fs, uint64_t ino)
 	if (unchanged(&node.told, &st) && now.acl == node.told.acl)
 		return;
 	invalidate(fs, ino);
-	if (!S_ISDIR(st.st_mode) || !search_changed(&node.told, &now))
+	if (!rights_changed(&node.told, &now))
 		node_tell(&fs->nodes, ino, &now);
 }

@@ -49,6 +49,7 @@ static struct node_entry *insert(struct node_table *table, uint64_t ino, const s
 	entry->node.ino = ino;
 	entry->node.handle = *handle;
 	entry->node.watch = -1;
+	entry->node.pin = -1;
 	HASH_ADD(hh, table->by_ino, node.ino, sizeof(entry->node.ino), entry);
 	if (!entry->hh.tbl) {
 		free(entry);
@@ -81,6 +82,7 @@ static void entry_free(struct node_table *table, struct node_entry *entry)
 	HASH_DELETE(hh, table->by_ino, entry);
 	if (entry->node.watch >= 0)
 		HASH_DELETE(hh_watch, table->by_watch, entry);
+	close_fd(&entry->node.pin);
 	free(entry->node.name);
 	free(entry);
 }
@@ -167,7 +169,7 @@ int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle
 	return 0;
 }
 
-bool node_forget(struct node_table *table, uint64_t ino, uint64_t n, int *ret_backing_id, int *ret_watch)
+bool node_forget(struct node_table *table, uint64_t ino, uint64_t n, struct node *ret_node)
 {
 	LOCKED(table);
 	struct node_entry *entry = find(table, ino);
@@ -177,9 +179,21 @@ bool node_forget(struct node_table *table, uint64_t ino, uint64_t n, int *ret_ba
 	entry->node.n_lookups -= MIN(n, entry->node.n_lookups);
 	if (entry->node.n_lookups > 0)
 		return false;
-	*ret_backing_id = entry->node.backing_id;
-	*ret_watch = entry->node.watch;
+	*ret_node = entry->node;
+	ret_node->name = NULL;
+	entry->node.pin = -1;
 	entry_free(table, entry);
+	return true;
+}
+
+bool node_pin(struct node_table *table, uint64_t ino, int fd)
+{
+	LOCKED(table);
+	struct node_entry *entry = find(table, ino);
+
+	if (!entry || entry->node.pin >= 0)
+		return false;
+	entry->node.pin = fd;
 	return true;
 }
 

@@ -35,6 +35,7 @@ struct node {
 	struct told told;
 	int backing_id;	     /* of passthrough; 0: none yet */
 	int watch;	     /* a directory's inotify watch; -1: none */
+	int pin;	     /* a descriptor that keeps a file without a name alive, owned; -1: none */
 };
 
 struct node_table {
@@ -61,8 +62,14 @@ int node_get_named(struct node_table *table, uint64_t ino, struct node *ret_node
 int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle *handle, const struct told *told,
 		  uint64_t parent, const char *name, bool *ret_is_new);
 
-/* The kernel has given back `n` lookups. True if the node is gone; its backing id and watch are then the caller's to end. */
-bool node_forget(struct node_table *table, uint64_t ino, uint64_t n, int *ret_backing_id, int *ret_watch);
+/*
+ * The kernel has given back `n` lookups. True if the node is gone: *ret_node is its last state (the name is NULL), and backing id,
+ * watch and pin are the caller's to end.
+ */
+bool node_forget(struct node_table *table, uint64_t ino, uint64_t n, struct node *ret_node);
+
+/* The file has lost its last name: keep this descriptor (O_PATH) of it. True if it was taken over. */
+bool node_pin(struct node_table *table, uint64_t ino, int fd);
 
 /* Note what the kernel is told now. */
 void node_tell(struct node_table *table, uint64_t ino, const struct told *told);

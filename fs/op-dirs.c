@@ -116,14 +116,6 @@ static bool entry_plus(struct fs *fs, uint64_t parent, int dir_fd, const struct 
 	return false;
 }
 
-static void take_back(struct fs *fs, uint64_t ino)
-{
-	int backing_id, watch;
-
-	if (node_forget(&fs->nodes, ino, 1, &backing_id, &watch))
-		passthrough_close(&fs->passthrough, backing_id);
-}
-
 static size_t add_plain(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size_t size, const struct dirent *dirent)
 {
 	struct stat st = { .st_ino = dirent->d_ino, .st_mode = DTTOIF(dirent->d_type) };
@@ -143,7 +135,7 @@ static size_t add_plus(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size
 	counted = entry_plus(fs, ino, dir_fd, dirent, &entry);
 	n = fuse_add_direntry_plus(req, buf, size, dirent->d_name, &entry, dirent->d_off);
 	if (n > size && counted)
-		take_back(fs, entry.ino);
+		op_take_back(fs, entry.ino, 1);
 	return n;
 }
 

@@ -7,6 +7,7 @@
 #include "caller.h"
 #include "creator.h"
 #include "fresh.h"
+#include "process.h"
 #include "reply.h"
 #include "util.h"
 
@@ -86,7 +87,7 @@ static int finish_create(fuse_req_t req, uint64_t parent, const char *name, int 
 			 struct fuse_entry_param *ret_entry)
 {
 	struct fs *fs = fs_of(req);
-	int r, id, unused;
+	int r, id;
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
@@ -100,7 +101,7 @@ static int finish_create(fuse_req_t req, uint64_t parent, const char *name, int 
 		return r;
 	id = passthrough_get(&fs->passthrough, &fs->store, &fs->nodes, ret_entry->ino);
 	if (id < 0)
-		node_forget(&fs->nodes, ret_entry->ino, 1, &unused, &unused);
+		op_take_back(fs, ret_entry->ino, 1);
 	return id;
 }
 
@@ -151,6 +152,19 @@ void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file
 }
 
 /*
+ * tmpfs counts pages beyond the end of the file against RLIMIT_FSIZE, which FUSE leaves out and which is the requester's, not this process's.
+ * (A size that grows is checked by the kernel before we are asked.)
+ */
+static int check_size_limit(fuse_req_t req, int fd, int mode, off_t end)
+{
+	struct stat st;
+
+	if (mode != FALLOC_FL_KEEP_SIZE || fstat(fd, &st) < 0 || end <= st.st_size)
+		return 0;
+	return (uint64_t)end > segfs_process_size_limit(fuse_req_ctx(req)->pid) ? -EFBIG : 0;
+}
+
+/*
  * What follows acts on a file that the requester has open already: that was judged then. It becomes the requester all the same,
  * since set-user-ID bits go when somebody without CAP_FSETID changes the file.
  */
@@ -159,6 +173,8 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
 	SEGFS_CLOSE int fd = op_open_node(fs_of(req), ino, O_RDWR);
 	int r = fd;
 
+	if (r >= 0)
+		r = check_size_limit(req, fd, mode, offset + length);
 	if (r >= 0) {
 		AS_CALLER int as = caller_become(req);
 

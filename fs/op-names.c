@@ -87,26 +87,27 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	reply_entry(req, r, &entry);
 }
 
-static void forget(struct fs *fs, uint64_t ino, uint64_t n)
+void op_take_back(struct fs *fs, uint64_t ino, uint64_t n)
 {
-	int backing_id, watch;
+	struct node node;
 
-	if (!node_forget(&fs->nodes, ino, n, &backing_id, &watch))
+	if (!node_forget(&fs->nodes, ino, n, &node))
 		return;
-	passthrough_close(&fs->passthrough, backing_id);
-	watch_remove(fs, watch);
+	passthrough_close(&fs->passthrough, node.backing_id);
+	watch_remove(fs, node.watch);
+	close_fd(&node.pin);
 }
 
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
 {
-	forget(fs_of(req), ino, nlookup);
+	op_take_back(fs_of(req), ino, nlookup);
 	fuse_reply_none(req);
 }
 
 void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
 	for (size_t i = 0; i < count; i++)
-		forget(fs_of(req), forgets[i].ino, forgets[i].nlookup);
+		op_take_back(fs_of(req), forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 
@@ -200,12 +201,40 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name
 	reply_entry(req, r, &entry);
 }
 
-/* The node id of a name; 0 if it leads nowhere. */
-static uint64_t node_at(struct fs *fs, int dir, const char *name)
+/* A file about to lose its name, if it has one there. */
+struct victim {
+	int fd;	      /* O_PATH, owned; -1: nothing there */
+	uint64_t ino; /* node id, 0: nothing there */
+};
+
+static void victim_clear(struct victim *victim)
+{
+	close_fd(&victim->fd);
+}
+
+static struct victim victim_at(struct fs *fs, int dir, const char *name)
+{
+	struct victim victim = { .fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC) };
+	struct stat st;
+
+	if (victim.fd >= 0 && fstat(victim.fd, &st) == 0)
+		victim.ino = node_id(&fs->nodes, st.st_ino);
+	return victim;
+}
+
+/*
+ * The name is gone. Somebody may still have the file open, without a backing id to keep it alive (a directory, a FIFO, an O_PATH descriptor); so a
+ * descriptor does, until the kernel forgets it.
+ */
+static void bury(struct fs *fs, struct victim *victim, uint64_t parent, const char *name)
 {
 	struct stat st;
 
-	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : node_id(&fs->nodes, st.st_ino);
+	node_unname(&fs->nodes, victim->ino, parent, name);
+	if (victim->fd < 0 || fstat(victim->fd, &st) < 0)
+		return;
+	if ((S_ISDIR(st.st_mode) || st.st_nlink == 0) && node_pin(&fs->nodes, victim->ino, victim->fd))
+		steal_fd(&victim->fd);
 }
 
 static int unlink_as_caller(fuse_req_t req, int dir, const char *name, int flags)
@@ -219,17 +248,17 @@ static int unlink_as_caller(fuse_req_t req, int dir, const char *name, int flags
 
 static void remove_name(fuse_req_t req, uint64_t parent, const char *name, int flags)
 {
+	SEGFS_CLEANUP(victim_clear) struct victim victim = { .fd = -1 };
 	struct fs *fs = fs_of(req);
 	SEGFS_CLOSE int dir = op_open_directory(fs, parent);
-	uint64_t ino;
 	int r = dir;
 
 	if (r >= 0) {
-		ino = node_at(fs, dir, name);
+		victim = victim_at(fs, dir, name);
 		r = unlink_as_caller(req, dir, name, flags);
 	}
 	if (r == 0)
-		node_unname(&fs->nodes, ino, parent, name);
+		bury(fs, &victim, parent, name);
 	reply(req, r);
 }
 
@@ -241,6 +270,14 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	remove_name(req, parent, name, AT_REMOVEDIR);
+}
+
+/* The node id of a name; 0 if it leads nowhere. */
+static uint64_t node_at(struct fs *fs, int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : node_id(&fs->nodes, st.st_ino);
 }
 
 static int rename_as_caller(fuse_req_t req, int dir, const char *name, int new_dir, const char *new_name, unsigned flags)
@@ -255,24 +292,25 @@ static int rename_as_caller(fuse_req_t req, int dir, const char *name, int new_d
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent, const char *newname,
 	       unsigned int flags)
 {
+	SEGFS_CLEANUP(victim_clear) struct victim target = { .fd = -1 };
 	struct fs *fs = fs_of(req);
 	SEGFS_CLOSE int dir = op_open_directory(fs, parent);
 	SEGFS_CLOSE int new_dir = op_open_directory(fs, newparent);
-	uint64_t moved, target;
 	int r = MIN(dir, new_dir);
+	uint64_t moved = 0;
 
-	if (r < 0) {
-		reply(req, r);
-		return;
+	if (r >= 0) {
+		moved = node_at(fs, dir, name);
+		target = victim_at(fs, new_dir, newname);
+		r = rename_as_caller(req, dir, name, new_dir, newname, flags);
 	}
-	moved = node_at(fs, dir, name);
-	target = node_at(fs, new_dir, newname);
-	r = rename_as_caller(req, dir, name, new_dir, newname, flags);
-	if (r == 0 && flags & RENAME_EXCHANGE)
-		node_move(&fs->nodes, target, parent, name);
-	else if (r == 0 && target != moved)
-		node_unname(&fs->nodes, target, newparent, newname);
-	if (r == 0 && target != moved)
+	/* Two names of one file: rename(2) does nothing. */
+	if (r == 0 && target.ino != moved) {
+		if (flags & RENAME_EXCHANGE)
+			node_move(&fs->nodes, target.ino, parent, name);
+		else
+			bury(fs, &target, newparent, newname);
 		node_move(&fs->nodes, moved, newparent, newname);
+	}
 	reply(req, r);
 }

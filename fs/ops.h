@@ -40,6 +40,8 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 int op_entry(struct fs *fs, uint64_t parent, int dir_fd, const char *name, struct fuse_entry_param *ret_entry);
 /* The same for an open file; a NULL name for one that has none yet. */
 int op_entry_of(struct fs *fs, uint64_t parent, const char *name, int fd, struct fuse_entry_param *ret_entry);
+/* `n` lookups of a node are given back, by FORGET or because the reply never was sent. */
+void op_take_back(struct fs *fs, uint64_t ino, uint64_t n);
 
 /* Files: op-files.c */
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

@@ -41,8 +41,7 @@ SEGFS_PUBLIC size_t segfs_shape_format(const uint64_t *shape, unsigned ndim, cha
 
 /*
  * The number of elements (1 for a scalar, 0 if any length is 0) and of bytes, without the offset.
- * 0 or -EOVERFLOW (more than INT64_MAX elements or bytes, the lengths other than 0 alone deciding, as in
- * numpy).
+ * 0 or -EOVERFLOW (more than INT64_MAX elements or bytes; as in numpy, a 0 among the lengths does not help).
  */
 SEGFS_PUBLIC int segfs_array_count(const struct segfs_array *array, uint64_t *ret_elements,
 				   uint64_t *ret_bytes);

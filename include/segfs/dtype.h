@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Element types: numpy's type strings ("<f8"), names ("float64") and descr lists ("[('a', '<f4'), ('b',
- * '|u1', (3,))]"), parsed into a tree and written back in one canonical form.
+ * Element types: numpy's type strings ("<f8"), names ("float64") and descr lists
+ * ("[('a', '<f4'), ('b', '|u1', (3,))]"), parsed into a tree and written back in one canonical form.
  *
  * The rules are those of numpy's array interface protocol (the `typestr` and `descr` items of
  * __array_interface__) and of numpy.lib.format. What this module does not do: it never looks at data, and it
@@ -71,8 +71,10 @@ struct segfs_field {
  */
 SEGFS_PUBLIC int segfs_dtype_parse(const char *text, size_t len, struct segfs_dtype **ret_dtype);
 
-/* Free a type and all below it; NULL is fine. Always NULL, so that `d = segfs_dtype_free(d)` leaves nothing
- * dangling. */
+/*
+ * Free a type and all below it; NULL is fine. Always NULL, so that `d = segfs_dtype_free(d)` leaves nothing
+ * dangling.
+ */
 SEGFS_PUBLIC struct segfs_dtype *segfs_dtype_free(struct segfs_dtype *dtype);
 
 /*

@@ -14,8 +14,7 @@ static struct segfs_dtype *parse(const char *text)
 	return dtype;
 }
 
-/* Accepted spellings and the canonical one, on a little-endian machine. numpy_agrees.py asks numpy for many
- * more. */
+/* Accepted spellings and the canonical one, if little-endian. numpy_agrees.py asks numpy for many more. */
 static const struct {
 	const char *text;
 	const char *canonical;

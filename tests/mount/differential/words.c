@@ -45,7 +45,8 @@ static void print_flags(FILE *out, const struct op *op, int flags)
 		if (!flags)
 			return;
 	}
-	fprintf(out, "%s0x%x", between, (unsigned int)flags);
+	if (flags || !*between)
+		fprintf(out, flags ? "%s0x%x" : "%snone", between, (unsigned int)flags);
 }
 
 static void print_paths(FILE *out, const struct step *s)
