@@ -7,11 +7,15 @@
 #include <sys/xattr.h>
 #include <time.h>
 
+#include "caller.h"
 #include "fs.h"
 #include "util.h"
 
 /* The depth of directories beyond which a path is not followed up; PATH_MAX allows no more than 2,048. */
 #define MAX_DEPTH 2048
+
+/* No request that the kernel let pass is longer on its way than this. */
+#define IN_FLIGHT_MS 50
 
 /* inotify has long told the kernel of a change this old (seconds). */
 #define SETTLED 1
@@ -103,27 +107,51 @@ static bool name_holds(struct fs *fs, uint64_t ino, const struct stat *st)
 	return leads_to(fs, node.parent, name, st->st_ino);
 }
 
-/* 0, or -ESTALE if the kernel went wrong on its way here, or judged by rights that are no more. */
-static int check(struct fs *fs, const struct node *node, int fd, const struct stat *st)
+/* The judge is the store's kernel. */
+static bool may_pass(fuse_req_t req, int dir_fd)
 {
-	struct told now;
+	AS_CALLER int r = caller_become(req);
 
-	if (unchanged(&node->told, st))
-		return 0;
-	if (!name_holds(fs, node->ino, st))
-		return -ESTALE;
-
-	now = fresh_look(fd, st);
-	invalidate(fs, node->ino);
-	/* Others may be on their way by the old rights, so these stay noted until the kernel is told of the new ones. */
-	if (rights_changed(&node->told, &now))
-		return -ESTALE;
-	node_tell(&fs->nodes, node->ino, &now);
-	return 0;
+	return r == 0 && faccessat(dir_fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) == 0;
 }
 
-int fresh_check_path(struct fs *fs, uint64_t dir)
+static int64_t now_ms(void)
 {
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* A change was seen: the kernel shall ask, and until every request that it let pass by the old rights must have arrived, we judge ourselves. */
+static void renew(struct fs *fs, const struct node *node, struct told *now)
+{
+	if (rights_changed(&node->told, now))
+		now->judge_until_ms = now_ms() + IN_FLIGHT_MS;
+	invalidate(fs, node->ino);
+	node_tell(&fs->nodes, node->ino, now);
+}
+
+static int check(fuse_req_t req, const struct node *node, int fd, const struct stat *st, bool names)
+{
+	struct told now = node->told;
+
+	if (!unchanged(&node->told, st)) {
+		if (names && !name_holds(fs_of(req), node->ino, st))
+			return -ESTALE;
+		now = fresh_look(fd, st);
+		/* A name not looked at stays suspect. */
+		if (names || rights_changed(&node->told, &now))
+			renew(fs_of(req), node, &now);
+	}
+	if (!S_ISDIR(st->st_mode) || now.judge_until_ms == 0 || now_ms() > now.judge_until_ms)
+		return 0;
+	return may_pass(req, fd) ? 0 : -EACCES;
+}
+
+static int check_path(fuse_req_t req, uint64_t dir, bool names)
+{
+	struct fs *fs = fs_of(req);
 	struct node node;
 
 	for (unsigned depth = 0; dir != 0 && depth < MAX_DEPTH; dir = node.parent, depth++) {
@@ -136,26 +164,48 @@ int fresh_check_path(struct fs *fs, uint64_t dir)
 		fd = segfs_store_open_handle(&fs->store, &node.handle, O_PATH);
 		if (fd < 0 || fstat(fd, &st) < 0)
 			return -ESTALE;
-		r = check(fs, &node, fd, &st);
+		r = check(req, &node, fd, &st, names);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-int fresh_check_file(struct fs *fs, uint64_t ino, int fd, const struct stat *st)
+int fresh_check_path(fuse_req_t req, uint64_t dir)
 {
+	return check_path(req, dir, true);
+}
+
+int fresh_check_rights(fuse_req_t req, uint64_t dir)
+{
+	return check_path(req, dir, false);
+}
+
+int fresh_check_parent(fuse_req_t req, uint64_t ino)
+{
+	struct node node;
+	int r;
+
+	r = node_get(&fs_of(req)->nodes, ino, &node);
+	return r < 0 ? r : fresh_check_path(req, node.parent);
+}
+
+int fresh_check_file(fuse_req_t req, uint64_t ino, int fd, const struct stat *st, bool to_run)
+{
+	struct fs *fs = fs_of(req);
 	struct node node;
 	int r;
 
 	r = node_get(&fs->nodes, ino, &node);
 	if (r < 0)
 		return r;
-	r = check(fs, &node, fd, st);
-	return r < 0 ? r : fresh_check_path(fs, node.parent);
+	r = check(req, &node, fd, st, true);
+	if (r == 0 && to_run && node.told.mode != st->st_mode)
+		r = -ESTALE;
+	return r < 0 ? r : fresh_check_path(req, node.parent);
 }
 
-void fresh_refresh(struct fs *fs, uint64_t ino)
+bool fresh_refresh(struct fs *fs, uint64_t ino)
 {
 	SEGFS_CLOSE int fd = -1;
 	struct told now;
@@ -163,14 +213,13 @@ void fresh_refresh(struct fs *fs, uint64_t ino)
 	struct stat st;
 
 	if (node_get(&fs->nodes, ino, &node) < 0)
-		return;
+		return false;
 	fd = segfs_store_open_handle(&fs->store, &node.handle, O_PATH);
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return;
+		return false;
 	now = fresh_look(fd, &st);
 	if (unchanged(&node.told, &st) && now.acl == node.told.acl)
-		return;
-	invalidate(fs, ino);
-	if (!rights_changed(&node.told, &now))
-		node_tell(&fs->nodes, ino, &now);
+		return false;
+	renew(fs, &node, &now);
+	return rights_changed(&node.told, &now);
 }

@@ -40,6 +40,14 @@ static struct node_entry *find(struct node_table *table, uint64_t ino)
 	return entry;
 }
 
+static void entry_tell(struct node_entry *entry, const struct told *told)
+{
+	int64_t judge_until_ms = MAX(entry->node.told.judge_until_ms, told->judge_until_ms);
+
+	entry->node.told = *told;
+	entry->node.told.judge_until_ms = judge_until_ms;
+}
+
 static struct node_entry *insert(struct node_table *table, uint64_t ino, const struct segfs_handle *handle)
 {
 	struct node_entry *entry = calloc(1, sizeof(*entry));
@@ -164,7 +172,7 @@ int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle
 	}
 	entry->node.handle = *handle;
 	entry->node.n_lookups++;
-	entry->node.told = *told;
+	entry_tell(entry, told);
 	*ret_is_new = is_new;
 	return 0;
 }
@@ -203,7 +211,7 @@ void node_tell(struct node_table *table, uint64_t ino, const struct told *told)
 	struct node_entry *entry = find(table, ino);
 
 	if (entry)
-		entry->node.told = *told;
+		entry_tell(entry, told);
 }
 
 void node_move(struct node_table *table, uint64_t ino, uint64_t parent, const char *name)

@@ -24,6 +24,7 @@ struct told {
 	off_t size;
 	struct timespec ctime;
 	uint64_t acl; /* a hash of a directory's access ACL; 0: none */
+	int64_t judge_until_ms; /* of CLOCK_MONOTONIC: rights have changed, and requests judged by the old ones may be under way */
 };
 
 struct node {
@@ -71,7 +72,7 @@ bool node_forget(struct node_table *table, uint64_t ino, uint64_t n, struct node
 /* The file has lost its last name: keep this descriptor (O_PATH) of it. True if it was taken over. */
 bool node_pin(struct node_table *table, uint64_t ino, int fd);
 
-/* Note what the kernel is told now. */
+/* Note what the kernel is told now, or will find out as it has to ask again. A time to judge until is never brought forward. */
 void node_tell(struct node_table *table, uint64_t ino, const struct told *told);
 
 /* The file `ino` is now called `name` in `parent`; a NULL name: no longer called anything we know. */

@@ -33,7 +33,8 @@ static void reply_attr(fuse_req_t req, uint64_t ino, int fd)
 	}
 	told = fresh_look(fd, &st);
 	node_tell(&fs->nodes, ino, &told);
-	fuse_reply_attr(req, &st, op_timeout(fs, node.parent ? node.parent : ino));
+	/* No directory is left whose watch would tell of changes to a file without a name. */
+	fuse_reply_attr(req, &st, st.st_nlink == 0 ? 0 : op_timeout(fs, node.parent ? node.parent : ino));
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -109,17 +110,13 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
 	struct fs *fs = fs_of(req);
 	SEGFS_CLOSE int fd = op_open_node(fs, ino, O_PATH);
 	SEGFS_CLOSE int open_fd = -1;
-	struct node node;
 	int r = fd;
 
 	/* ftruncate(2): the right to write was judged when the file was opened. */
 	if (r >= 0 && fi && to_set & FUSE_SET_ATTR_SIZE)
 		r = open_fd = op_open_node(fs, ino, O_WRONLY);
-	/* By a path: was it the right one? */
 	if (r >= 0 && !fi)
-		r = node_get(&fs->nodes, ino, &node);
-	if (r >= 0 && !fi && node.parent)
-		r = fresh_check_path(fs, node.parent);
+		r = fresh_check_parent(req, ino);
 	if (r >= 0)
 		r = set_as_caller(req, fd, open_fd, attr, to_set);
 	if (r < 0)

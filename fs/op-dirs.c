@@ -49,7 +49,7 @@ static int open_dir_new(int fd, struct open_dir **ret_dir)
 
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	SEGFS_CLOSE int path_fd = op_open_directory(fs_of(req), ino);
+	SEGFS_CLOSE int path_fd = op_open_directory(req, ino);
 	SEGFS_CLOSE int fd = -1;
 	struct open_dir *dir = NULL;
 	int r = path_fd;

@@ -47,7 +47,7 @@ static int open_segment(fuse_req_t req, uint64_t ino, int flags)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -ESTALE;
-	r = fresh_check_file(fs, ino, fd, &st);
+	r = fresh_check_file(req, ino, fd, &st, flags & OPENED_TO_RUN);
 	if (r == 0)
 		r = try_open_as_caller(req, fd, flags);
 	return r < 0 ? r : passthrough_get(&fs->passthrough, &fs->store, &fs->nodes, ino);
@@ -107,7 +107,7 @@ static int finish_create(fuse_req_t req, uint64_t parent, const char *name, int 
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
-	SEGFS_CLOSE int dir = op_open_directory(fs_of(req), parent);
+	SEGFS_CLOSE int dir = op_open_directory(req, parent);
 	SEGFS_CLOSE int fd = -1;
 	struct fuse_entry_param entry;
 	bool is_new;
@@ -136,7 +136,7 @@ static int tmpfile_as_caller(fuse_req_t req, int dir, mode_t mode, int flags)
 
 void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file_info *fi)
 {
-	SEGFS_CLOSE int dir = op_open_directory(fs_of(req), parent);
+	SEGFS_CLOSE int dir = op_open_directory(req, parent);
 	SEGFS_CLOSE int fd = -1;
 	struct fuse_entry_param entry;
 	int r = dir;

@@ -73,15 +73,18 @@ static void reply_entry(fuse_req_t req, int r, const struct fuse_entry_param *en
 }
 
 /*
- * As root: whether the requester may pass here was the kernel's to judge, and op_open_directory() makes sure that it judged by the truth.
+ * As root: whether the requester may pass here was the kernel's to judge, and fresh_check_rights() makes sure that it judged by the truth.
  */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fs *fs = fs_of(req);
-	SEGFS_CLOSE int dir = op_open_directory(fs, parent);
 	struct fuse_entry_param entry;
-	int r = dir;
+	SEGFS_CLOSE int dir = -1;
+	int r;
 
+	r = fresh_check_rights(req, parent);
+	if (r == 0)
+		r = dir = op_open_node(fs, parent, O_PATH | O_DIRECTORY);
 	if (r >= 0)
 		r = op_entry(fs, parent, dir, name, &entry);
 	reply_entry(req, r, &entry);
@@ -145,7 +148,7 @@ static void record_creator_at(fuse_req_t req, int dir, const char *name)
 static void make(fuse_req_t req, uint64_t parent, const char *name, const struct new_file *file)
 {
 	struct fs *fs = fs_of(req);
-	SEGFS_CLOSE int dir = op_open_directory(fs, parent);
+	SEGFS_CLOSE int dir = op_open_directory(req, parent);
 	struct fuse_entry_param entry;
 	int r = dir;
 
@@ -189,7 +192,7 @@ static int link_as_caller(fuse_req_t req, int fd, int dir, const char *name)
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
 	struct fs *fs = fs_of(req);
-	SEGFS_CLOSE int dir = op_open_directory(fs, parent);
+	SEGFS_CLOSE int dir = op_open_directory(req, parent);
 	SEGFS_CLOSE int fd = op_open_node(fs, ino, O_PATH);
 	struct fuse_entry_param entry;
 	int r = MIN(dir, fd);
@@ -233,7 +236,10 @@ static void bury(struct fs *fs, struct victim *victim, uint64_t parent, const ch
 	node_unname(&fs->nodes, victim->ino, parent, name);
 	if (victim->fd < 0 || fstat(victim->fd, &st) < 0)
 		return;
-	if ((S_ISDIR(st.st_mode) || st.st_nlink == 0) && node_pin(&fs->nodes, victim->ino, victim->fd))
+	if (!S_ISDIR(st.st_mode) && st.st_nlink > 0)
+		return;
+	fuse_lowlevel_notify_inval_inode(fs->session, victim->ino, -1, 0); /* nothing watches it any more */
+	if (node_pin(&fs->nodes, victim->ino, victim->fd))
 		steal_fd(&victim->fd);
 }
 
@@ -250,7 +256,7 @@ static void remove_name(fuse_req_t req, uint64_t parent, const char *name, int f
 {
 	SEGFS_CLEANUP(victim_clear) struct victim victim = { .fd = -1 };
 	struct fs *fs = fs_of(req);
-	SEGFS_CLOSE int dir = op_open_directory(fs, parent);
+	SEGFS_CLOSE int dir = op_open_directory(req, parent);
 	int r = dir;
 
 	if (r >= 0) {
@@ -294,8 +300,8 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 {
 	SEGFS_CLEANUP(victim_clear) struct victim target = { .fd = -1 };
 	struct fs *fs = fs_of(req);
-	SEGFS_CLOSE int dir = op_open_directory(fs, parent);
-	SEGFS_CLOSE int new_dir = op_open_directory(fs, newparent);
+	SEGFS_CLOSE int dir = op_open_directory(req, parent);
+	SEGFS_CLOSE int new_dir = op_open_directory(req, newparent);
 	int r = MIN(dir, new_dir);
 	uint64_t moved = 0;
 

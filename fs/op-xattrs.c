@@ -7,6 +7,7 @@
 
 #include "attributes.h"
 #include "caller.h"
+#include "fresh.h"
 #include "reply.h"
 #include "util.h"
 
@@ -24,9 +25,14 @@ static void target_clear(struct target *target)
 	close_fd(&target->fd);
 }
 
-static int target_open(struct fs *fs, uint64_t ino, struct target *target)
+static int target_open(fuse_req_t req, uint64_t ino, struct target *target)
 {
-	target->fd = op_open_node(fs, ino, O_PATH);
+	int r;
+
+	r = fresh_check_parent(req, ino);
+	if (r < 0)
+		return r;
+	target->fd = op_open_node(fs_of(req), ino, O_PATH);
 	if (target->fd < 0)
 		return target->fd;
 	if (fstat(target->fd, &target->st) < 0)
@@ -122,7 +128,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	SEGFS_CLEANUP(target_clear) struct target target = { .fd = -1 };
 	enum attribute attribute = attribute_of(name);
-	int r = target_open(fs_of(req), ino, &target);
+	int r = target_open(req, ino, &target);
 
 	if (r == 0 && attribute == ATTRIBUTE_HIDDEN)
 		r = -ENODATA;
@@ -161,7 +167,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 {
 	SEGFS_CLEANUP(target_clear) struct target target = { .fd = -1 };
 	enum attribute attribute = attribute_of(name);
-	int r = target_open(fs_of(req), ino, &target);
+	int r = target_open(req, ino, &target);
 
 	if (r < 0)
 		;
@@ -184,7 +190,7 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
 	SEGFS_CLEANUP(target_clear) struct target target = { .fd = -1 };
 	enum attribute attribute = attribute_of(name);
-	int r = target_open(fs_of(req), ino, &target);
+	int r = target_open(req, ino, &target);
 
 	if (r < 0)
 		;
@@ -217,7 +223,7 @@ static ssize_t list(fuse_req_t req, uint64_t ino, char **ret_list)
 
 	if (!names)
 		return -ENOMEM;
-	r = target_open(fs_of(req), ino, &target);
+	r = target_open(req, ino, &target);
 	if (r < 0)
 		return r;
 	n = store_list(target.fd, names);

@@ -18,12 +18,12 @@ int op_open_node(struct fs *fs, uint64_t ino, int flags)
 	return r < 0 ? r : segfs_store_open_handle(&fs->store, &node.handle, flags);
 }
 
-int op_open_directory(struct fs *fs, uint64_t ino)
+int op_open_directory(fuse_req_t req, uint64_t ino)
 {
 	int r;
 
-	r = fresh_check_path(fs, ino);
-	return r < 0 ? r : op_open_node(fs, ino, O_PATH | O_DIRECTORY);
+	r = fresh_check_path(req, ino);
+	return r < 0 ? r : op_open_node(fs_of(req), ino, O_PATH | O_DIRECTORY);
 }
 
 double op_timeout(struct fs *fs, uint64_t parent)

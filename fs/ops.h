@@ -18,7 +18,7 @@ int op_open_node(struct fs *fs, uint64_t ino, int flags);
  * The same for a directory in which something is to be done by name (O_PATH), after asking whether the kernel came here by the truth.
  * -ESTALE: it shall walk the path again.
  */
-int op_open_directory(struct fs *fs, uint64_t ino);
+int op_open_directory(fuse_req_t req, uint64_t ino);
 
 /* How long the kernel may believe what it is told of a file found in this directory, seconds. */
 double op_timeout(struct fs *fs, uint64_t parent);

@@ -87,12 +87,18 @@ static void name_changed(struct fs *fs, uint64_t dir, int dir_fd, const char *na
 	fresh_refresh(fs, ino);
 }
 
-static void child_changed(struct fs *fs, int dir_fd, const char *name)
+/*
+ * For chmod(2) and chown(2) the kernel compares the caller with the owner it last heard of, and does not ask again even where it knows that to
+ * be old. Asking for the name brings the new owner along.
+ */
+static void child_changed(struct fs *fs, uint64_t dir, int dir_fd, const char *name)
 {
 	struct stat st;
 
-	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		fresh_refresh(fs, node_id(&fs->nodes, st.st_ino));
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	if (fresh_refresh(fs, node_id(&fs->nodes, st.st_ino)))
+		transport_expire_entry(&fs->transport, dir, name);
 }
 
 /* Events were lost: nothing that was told is certain any more. */
@@ -134,7 +140,7 @@ static void handle_event(struct fs *fs, const struct inotify_event *event)
 	if (dir_fd < 0)
 		return;
 	if (event->mask & (IN_ATTRIB | IN_MODIFY)) {
-		child_changed(fs, dir_fd, event->name);
+		child_changed(fs, dir, dir_fd, event->name);
 		return;
 	}
 	name_changed(fs, dir, dir_fd, event->name);

@@ -1,0 +1,140 @@
+"""A private segfs mount for each test: its own tmpfs as store, its own mountpoint, its own daemon in the foreground.
+
+Nothing here sleeps for luck: `eventually` waits for a condition. A daemon that ends badly, or whose log holds anything but its
+own start and end, fails the test that used it. The environment's SEGFS names the daemon.
+"""
+
+import contextlib
+import errno
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+SEGFS = os.environ.get("SEGFS", "segfs")
+PYTHON = "/usr/bin/python3"
+EXPECTED_LOG = (" mounted on ", " unmounted from ", "requests: ")
+
+
+def eventually(condition, seconds=20, what="the condition"):
+    """Wait until `condition()` is true and return its value."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} has not come true within {seconds} s")
+        time.sleep(0.002)
+    return value
+
+
+def is_mountpoint(path):
+    """As /proc tells, without asking the file system."""
+    with open("/proc/self/mounts") as mounts:
+        return any(line.split()[1] == str(path) for line in mounts)
+
+
+def run(*command, **options):
+    """Run a command that must succeed; its output is returned as text."""
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    if done.returncode != 0:
+        raise AssertionError(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}")
+    return done.stdout
+
+
+def unmount(path):
+    if is_mountpoint(path) and subprocess.run(["umount", path], stderr=subprocess.DEVNULL).returncode != 0:
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+class Daemon:
+    """A running `segfs -f STORE MOUNTPOINT`."""
+
+    def __init__(self, store, mountpoint, *options):
+        self.mountpoint = pathlib.Path(mountpoint)
+        self.log_file = tempfile.NamedTemporaryFile(mode="r", suffix=".segfs-log")
+        with open(self.log_file.name, "w") as log:
+            self.process = subprocess.Popen([SEGFS, "-f", *options, str(store), str(mountpoint)], stderr=log, stdin=subprocess.DEVNULL)
+        eventually(lambda: self.process.poll() is not None or " mounted on " in self.log(), what="the mount")
+        if self.process.poll() is not None:
+            raise AssertionError(f"segfs has ended at once: {self.log()}")
+
+    def log(self):
+        return pathlib.Path(self.log_file.name).read_text()
+
+    def requests(self):
+        """How many requests of each kind the daemon has answered, as it logs on SIGUSR1."""
+        before = len(self.log())
+        self.process.send_signal(signal.SIGUSR1)
+        text = eventually(lambda: "requests: STATFS" in self.log()[before:] and self.log()[before:] if self._asked() else None)
+        return {words[-2]: int(words[-1]) for words in (line.split() for line in text.splitlines()) if "requests:" in words}
+
+    def _asked(self):
+        os.statvfs(self.mountpoint)  # so that there is a count, and the end of the list is known
+        return True
+
+    def stop(self):
+        """Unmount and check that the daemon took it well."""
+        if self.process.poll() is None:
+            unmount(self.mountpoint)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise AssertionError("segfs has not ended with its mount")
+        surprises = [line for line in self.log().splitlines() if not any(text in line for text in EXPECTED_LOG)]
+        self.log_file.close()
+        if self.process.returncode != 0 or surprises:
+            raise AssertionError(f"segfs: exit {self.process.returncode}\n" + "\n".join(surprises))
+
+
+class MountTest(unittest.TestCase):
+    """self.store and self.mnt: a private store and the mount of it. self.daemon: the one that serves it."""
+
+    options = ()  # further words for the command line
+    store_options = "mode=1777,size=2g"
+
+    def setUp(self):
+        signal.alarm(300)  # the watchdog: nothing hangs for ever
+        self.addCleanup(signal.alarm, 0)
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="segfs-test."))
+        self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        os.chmod(self.directory, 0o755)
+        self.store, self.mnt = self.directory / "store", self.directory / "mnt"
+        self.store.mkdir()
+        self.mnt.mkdir()
+        run("mount", "-t", "tmpfs", "-o", self.store_options, "tmpfs", self.store)
+        self.addCleanup(unmount, self.store)
+        self.daemon = Daemon(self.store, self.mnt, *self.options)
+        self.addCleanup(self.daemon.stop)
+
+    def start(self, code, *arguments, **options):
+        """Start a Python program of its own. It ends with the test at the latest."""
+        process = subprocess.Popen([PYTHON, "-c", code, *map(str, arguments)], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
+
+        def end():
+            process.kill()
+            process.wait()
+            process.stdin.close()
+            process.stdout.close()
+
+        self.addCleanup(end)
+        return process
+
+    @contextlib.contextmanager
+    def assertErrno(self, *expected):
+        with self.assertRaises(OSError) as caught:
+            yield
+        names = [errno.errorcode[number] for number in expected]
+        self.assertIn(errno.errorcode[caught.exception.errno], names)
+
+
+def main():
+    if os.geteuid() != 0:
+        print("SKIP: mounting needs root")
+        sys.exit(77)
+    unittest.main(verbosity=2)
