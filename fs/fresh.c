@@ -132,19 +132,46 @@ static void renew(struct fs *fs, const struct node *node, struct told *now)
 	node_tell(&fs->nodes, node->ino, now);
 }
 
+/*
+ * Notes what a file looks like now if that is not what the kernel was told. A name not looked at stays suspect. 0 or -ESTALE.
+ */
+static int note_change(fuse_req_t req, uint64_t ino, int fd, bool names, struct node *ret_node)
+{
+	struct fs *fs = fs_of(req);
+	struct node node;
+	struct told now;
+	struct stat st;
+	int r;
+
+	r = node_get(&fs->nodes, ino, &node);
+	if (r == 0 && fstat(fd, &st) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
+	if (names && !name_holds(fs, ino, &st))
+		return -ESTALE;
+	now = fresh_look(fd, &st);
+	if (names || rights_changed(&node.told, &now))
+		renew(fs, &node, &now);
+	node.told = now;
+	*ret_node = node;
+	return 0;
+}
+
 static int check(fuse_req_t req, const struct node *node, int fd, const struct stat *st, bool names)
 {
-	struct told now = node->told;
+	struct fs *fs = fs_of(req);
+	struct node now = *node;
+	int r;
 
 	if (!unchanged(&node->told, st)) {
-		if (names && !name_holds(fs_of(req), node->ino, st))
-			return -ESTALE;
-		now = fresh_look(fd, st);
-		/* A name not looked at stays suspect. */
-		if (names || rights_changed(&node->told, &now))
-			renew(fs_of(req), node, &now);
+		pthread_mutex_lock(&fs->rights_lock);
+		r = note_change(req, node->ino, fd, names, &now);
+		pthread_mutex_unlock(&fs->rights_lock);
+		if (r < 0)
+			return r;
 	}
-	if (!S_ISDIR(st->st_mode) || now.judge_until_ms == 0 || now_ms() > now.judge_until_ms)
+	if (!S_ISDIR(st->st_mode) || now.told.judge_until_ms == 0 || now_ms() > now.told.judge_until_ms)
 		return 0;
 	return may_pass(req, fd) ? 0 : -EACCES;
 }
@@ -205,7 +232,7 @@ int fresh_check_file(fuse_req_t req, uint64_t ino, int fd, const struct stat *st
 	return r < 0 ? r : fresh_check_path(req, node.parent);
 }
 
-bool fresh_refresh(struct fs *fs, uint64_t ino)
+static bool refresh(struct fs *fs, uint64_t ino)
 {
 	SEGFS_CLOSE int fd = -1;
 	struct told now;
@@ -222,4 +249,25 @@ bool fresh_refresh(struct fs *fs, uint64_t ino)
 		return false;
 	renew(fs, &node, &now);
 	return rights_changed(&node.told, &now);
+}
+
+bool fresh_refresh(struct fs *fs, uint64_t ino)
+{
+	bool changed;
+
+	pthread_mutex_lock(&fs->rights_lock);
+	changed = refresh(fs, ino);
+	pthread_mutex_unlock(&fs->rights_lock);
+	return changed;
+}
+
+void fresh_note(struct fs *fs, uint64_t ino, int fd)
+{
+	struct stat st;
+	struct told now;
+
+	if (fstat(fd, &st) < 0)
+		return;
+	now = fresh_look(fd, &st);
+	node_tell(&fs->nodes, ino, &now);
 }

@@ -42,3 +42,8 @@ int fresh_check_parent(fuse_req_t req, uint64_t ino);
  * Something may have happened to a file: if so, the kernel shall ask again. True if owner, mode or ACL have changed.
  */
 bool fresh_refresh(struct fs *fs, uint64_t ino);
+
+/*
+ * Rights have been changed through the mount, and the kernel knows. For callers that hold the rights lock since before the change.
+ */
+void fresh_note(struct fs *fs, uint64_t ino, int fd);

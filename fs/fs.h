@@ -24,6 +24,8 @@ struct fs {
 	struct transport transport;
 	struct passthrough passthrough;
 	struct node_table nodes;
+	/* Held while owner, mode or ACL change through the mount and until that is noted, so that it is not taken for a change behind it. */
+	pthread_mutex_t rights_lock;
 	struct watch watch;
 	struct inspector inspector;
 	struct workers workers;

@@ -53,6 +53,7 @@ static int init_nodes(struct fs *fs)
 	r = segfs_store_handle(fs->store.root_fd, &handle);
 	if (r < 0)
 		return r;
+	pthread_mutex_init(&fs->rights_lock, NULL);
 	told = fresh_look(fs->store.root_fd, &st);
 	return node_table_init(&fs->nodes, st.st_ino, &handle, &told);
 }

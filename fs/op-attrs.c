@@ -105,6 +105,21 @@ static int set_as_caller(fuse_req_t req, int fd, int open_fd, const struct stat 
 	return r;
 }
 
+/* What decides who may do what. */
+#define RIGHTS (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)
+
+static int set_rights(fuse_req_t req, uint64_t ino, int fd, int open_fd, const struct stat *attr, int to_set)
+{
+	struct fs *fs = fs_of(req);
+	int r;
+
+	pthread_mutex_lock(&fs->rights_lock);
+	r = set_as_caller(req, fd, open_fd, attr, to_set);
+	fresh_note(fs, ino, fd);
+	pthread_mutex_unlock(&fs->rights_lock);
+	return r;
+}
+
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
 {
 	struct fs *fs = fs_of(req);
@@ -118,7 +133,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
 	if (r >= 0 && !fi)
 		r = fresh_check_parent(req, ino);
 	if (r >= 0)
-		r = set_as_caller(req, fd, open_fd, attr, to_set);
+		r = to_set & RIGHTS ? set_rights(req, ino, fd, open_fd, attr, to_set) :
+				      set_as_caller(req, fd, open_fd, attr, to_set);
 	if (r < 0)
 		reply(req, r);
 	else

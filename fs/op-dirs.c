@@ -49,11 +49,13 @@ static int open_dir_new(int fd, struct open_dir **ret_dir)
 
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	SEGFS_CLOSE int path_fd = op_open_directory(req, ino);
-	SEGFS_CLOSE int fd = -1;
+	SEGFS_CLOSE int path_fd = -1, fd = -1;
 	struct open_dir *dir = NULL;
-	int r = path_fd;
+	int r;
 
+	r = fresh_check_parent(req, ino);
+	if (r == 0)
+		r = path_fd = op_open_node(fs_of(req), ino, O_PATH | O_DIRECTORY);
 	if (r >= 0)
 		r = fd = open_as_caller(req, path_fd);
 	if (r >= 0)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/xattr.h>
 
 #include "attributes.h"
@@ -163,6 +164,29 @@ static int set_ours(fuse_req_t req, uint64_t ino, enum attribute attribute, cons
 	return attribute_is_reported_form(attribute, value, size) ? 0 : -EOPNOTSUPP;
 }
 
+/* An ACL is a right: its change is noted as such. (It changes the mode as well.) */
+static bool is_acl(const char *name)
+{
+	return !strcmp(name, "system.posix_acl_access");
+}
+
+static int change_store(fuse_req_t req, uint64_t ino, const struct target *target, const char *name, const char *value,
+			size_t size, int flags, bool remove)
+{
+	struct fs *fs = fs_of(req);
+	bool acl = is_acl(name);
+	int r;
+
+	if (acl)
+		pthread_mutex_lock(&fs->rights_lock);
+	r = remove ? store_remove(req, target->fd, name) : store_set(req, target->fd, name, value, size, flags);
+	if (acl) {
+		fresh_note(fs, ino, target->fd);
+		pthread_mutex_unlock(&fs->rights_lock);
+	}
+	return r;
+}
+
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
 	SEGFS_CLEANUP(target_clear) struct target target = { .fd = -1 };
@@ -176,7 +200,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 	else if (attribute != ATTRIBUTE_OTHER && target.is_segment)
 		r = set_ours(req, ino, attribute, &target, name, value, size, flags);
 	else
-		r = store_set(req, target.fd, name, value, size, flags);
+		r = change_store(req, ino, &target, name, value, size, flags, false);
 	reply(req, r);
 }
 
@@ -199,7 +223,7 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 	else if (attribute != ATTRIBUTE_OTHER && target.is_segment)
 		r = remove_ours(req, attribute, &target, name);
 	else
-		r = store_remove(req, target.fd, name);
+		r = change_store(req, ino, &target, name, NULL, 0, 0, true);
 	reply(req, r);
 }
 

@@ -167,9 +167,11 @@ static const char *type_name(mode_t mode)
 /* A directory's size is the file system's own business, and so are blocks and inode numbers. */
 void words_of_stat(char *note, size_t max, const struct stat *st)
 {
-	char mtime[64];
+	char mtime[64] = "any";
 
-	words_of_time(mtime, sizeof mtime, &st->st_mtim);
+	/* What is written to a FIFO moves the time of the inode that the writer has open, and no file system is told. */
+	if (!S_ISFIFO(st->st_mode))
+		words_of_time(mtime, sizeof mtime, &st->st_mtim);
 	snprintf(note, max, "%s 0%o uid %d gid %d nlink %lu size %lld mtime %s device %u:%u",
 		 type_name(st->st_mode), (unsigned int)(st->st_mode & 07777), (int)st->st_uid,
 		 (int)st->st_gid, (unsigned long)st->st_nlink,
