@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -137,19 +136,44 @@ static int ask_mount(struct fs *fs)
 	return 0;
 }
 
-static void tear_down(struct fs *fs)
+/* From a store to a mount that answers. On failure the caller ends what has been started. */
+static int start(struct fs *fs)
 {
+	SEGFS_CLOSE int mount_fd = -1;
+	int r, fuse_fd;
+
+	r = mount_create(&fs->options, &fs->store, &fuse_fd, &mount_fd);
+	if (r == 0)
+		r = open_session(fs, fuse_fd);
+	if (r == 0)
+		r = shake_hands(fs);
+	if (r == 0)
+		r = check_passthrough(fs);
+	if (r == 0)
+		r = start_threads(fs);
+	if (r == 0)
+		r = mount_attach(&fs->options, mount_fd);
+	if (r == 0)
+		r = ask_mount(fs);
+	return r;
+}
+
+static void stop(struct fs *fs)
+{
+	if (fs->dev)
+		mount_detach(&fs->options, fs->dev);
+	workers_stop(fs);
 	watch_stop(fs);
 	inspector_stop(fs);
-	fuse_session_destroy(fs->session);
-	node_table_destroy(&fs->nodes);
-	segfs_store_close(&fs->store);
+	if (fs->session)
+		fuse_session_destroy(fs->session);
+	fs->session = NULL;
 }
 
 /* Everything from the store up. 0, or -errno after a line in the log, with nothing left behind. */
 static int bring_up(struct fs *fs)
 {
-	int r, fuse_fd;
+	int r;
 
 	r = open_store(fs);
 	if (r < 0)
@@ -157,38 +181,24 @@ static int bring_up(struct fs *fs)
 	r = init_nodes(fs);
 	if (r < 0)
 		goto close_store;
-	r = mount_attach(&fs->options, &fs->store, &fuse_fd);
+	r = start(fs);
 	if (r < 0)
-		goto free_nodes;
-	r = open_session(fs, fuse_fd);
-	if (r < 0)
-		goto unmount;
-	r = shake_hands(fs);
-	if (r == 0)
-		r = check_passthrough(fs);
-	if (r < 0)
-		goto destroy_session;
-	r = start_threads(fs);
-	if (r == 0)
-		r = ask_mount(fs);
-	if (r < 0)
-		goto stop_threads;
+		goto stop;
 	return 0;
 
-stop_threads:
-	workers_stop(fs);
-	umount2(fs->options.mountpoint, MNT_DETACH);
-	tear_down(fs);
-	return r;
-destroy_session:
-	fuse_session_destroy(fs->session);
-unmount:
-	umount2(fs->options.mountpoint, MNT_DETACH);
-free_nodes:
+stop:
+	stop(fs);
 	node_table_destroy(&fs->nodes);
 close_store:
 	segfs_store_close(&fs->store);
 	return r;
+}
+
+static void tear_down(struct fs *fs)
+{
+	stop(fs);
+	node_table_destroy(&fs->nodes);
+	segfs_store_close(&fs->store);
 }
 
 static void log_counts(const struct transport *transport)
@@ -259,8 +269,6 @@ static int run(struct fs *fs, void (*ready)(void))
 	ready();
 	log_info("%s mounted on %s", fs->options.store, fs->options.mountpoint);
 	wait_for_end(fs, signals);
-	mount_detach(&fs->options, fs->dev);
-	workers_stop(fs);
 	tear_down(fs);
 	log_info("%s unmounted from %s", fs->options.store, fs->options.mountpoint);
 	return 0;

@@ -57,29 +57,72 @@ static int check_mountpoint(const char *path)
 }
 
 /* As on the store's own mount, unless the options say otherwise. */
-static unsigned long flags_of(const struct options *options, const struct segfs_store *store)
+static unsigned flags_of(const struct options *options, const struct segfs_store *store)
 {
 	static const struct {
-		unsigned long st, ms;
+		unsigned long st;
+		unsigned attr;
 	} inherited[] = {
-		{ ST_RDONLY, MS_RDONLY },   { ST_NOSUID, MS_NOSUID }, { ST_NODEV, MS_NODEV },
-		{ ST_NOEXEC, MS_NOEXEC }, { ST_NOATIME, MS_NOATIME },
+		{ ST_RDONLY, MOUNT_ATTR_RDONLY }, { ST_NOSUID, MOUNT_ATTR_NOSUID },   { ST_NODEV, MOUNT_ATTR_NODEV },
+		{ ST_NOEXEC, MOUNT_ATTR_NOEXEC }, { ST_NOATIME, MOUNT_ATTR_NOATIME },
 	};
-	unsigned long flags = options->set_flags;
+	unsigned flags = options->set_flags;
 	struct statvfs st;
 
 	if (fstatvfs(store->root_fd, &st) < 0)
 		return flags;
 	for (size_t i = 0; i < COUNT_OF(inherited); i++)
 		if (st.f_flag & inherited[i].st)
-			flags |= inherited[i].ms;
+			flags |= inherited[i].attr;
 	return flags & ~options->clear_flags;
 }
 
-int mount_attach(const struct options *options, const struct segfs_store *store, int *ret_fuse_fd)
+/* fsconfig(2) of a list that ends with NULL; a parameter without a value is a flag. */
+static int configure(int context, const char *const parameters[][2])
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && parameters[i][0]; i++)
+		r = fsconfig(context, parameters[i][1] ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, parameters[i][0],
+			     parameters[i][1], 0);
+	if (r == 0)
+		r = fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+	return r < 0 ? -errno : 0;
+}
+
+static int create(const struct options *options, const struct segfs_store *store, int fuse_fd, int *ret_mount_fd)
+{
+	SEGFS_CLOSE int context = fsopen("fuse", FSOPEN_CLOEXEC);
+	char fd[16];
+	const char *const parameters[][2] = {
+		{ "source", options->store },
+		{ "subtype", "segfs" },
+		{ "fd", fd },
+		{ "rootmode", "40000" },
+		{ "user_id", "0" },
+		{ "group_id", "0" },
+		{ "default_permissions", NULL },
+		{ options->root_only ? NULL : "allow_other", NULL },
+		{ NULL, NULL },
+	};
+	int r, mount_fd;
+
+	if (context < 0)
+		return -errno;
+	snprintf(fd, sizeof(fd), "%d", fuse_fd);
+	r = configure(context, parameters);
+	if (r < 0)
+		return r;
+	mount_fd = fsmount(context, FSMOUNT_CLOEXEC, flags_of(options, store));
+	if (mount_fd < 0)
+		return -errno;
+	*ret_mount_fd = mount_fd;
+	return 0;
+}
+
+int mount_create(const struct options *options, const struct segfs_store *store, int *ret_fuse_fd, int *ret_mount_fd)
 {
 	SEGFS_CLOSE int fd = -1;
-	char data[128];
 	int r;
 
 	r = check_mountpoint(options->mountpoint);
@@ -87,18 +130,26 @@ int mount_attach(const struct options *options, const struct segfs_store *store,
 		r = open_device(&fd);
 	if (r < 0)
 		return r;
-	snprintf(data, sizeof(data), "fd=%d,rootmode=%o,user_id=0,group_id=0,default_permissions%s", fd, S_IFDIR,
-		 options->root_only ? "" : ",allow_other");
-	if (mount(options->store, options->mountpoint, "fuse.segfs", flags_of(options, store), data) < 0) {
-		r = -errno;
-		if (r == -EPERM)
-			log_error("mounting needs root: sudo segfs %s %s", options->store, options->mountpoint);
-		else
-			log_error("mount %s: %s", options->mountpoint, strerror(-r));
-		return r;
-	}
-	*ret_fuse_fd = steal_fd(&fd);
-	return 0;
+	r = create(options, store, fd, ret_mount_fd);
+	if (r == -EPERM)
+		log_error("mounting needs root: sudo segfs %s %s", options->store, options->mountpoint);
+	else if (r < 0)
+		log_error("mount %s: %s", options->mountpoint, strerror(-r));
+	else
+		*ret_fuse_fd = steal_fd(&fd);
+	return r;
+}
+
+int mount_attach(const struct options *options, int mount_fd)
+{
+	SEGFS_CLOSE int tree = open_tree(mount_fd, MOUNT_ENTRY, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	int r;
+
+	if (tree >= 0 && move_mount(tree, "", AT_FDCWD, options->mountpoint, MOVE_MOUNT_F_EMPTY_PATH) == 0)
+		return 0;
+	r = -errno;
+	log_error("mount %s: %s", options->mountpoint, strerror(-r));
+	return r;
 }
 
 /* Is the mount on top there ours? Asked without a request to whoever serves it. */

@@ -11,8 +11,6 @@
 
 #include "util.h"
 
-#define ROOT 1 /* FUSE_ROOT_ID */
-
 struct node_entry {
 	struct node node;
 	UT_hash_handle hh;	 /* by node.ino */
@@ -68,7 +66,7 @@ static struct node_entry *insert(struct node_table *table, uint64_t ino, const s
 
 uint64_t node_id(const struct node_table *table, ino_t ino)
 {
-	return ino == table->root_ino ? ROOT : ino;
+	return ino == table->root_ino ? NODE_ROOT : ino;
 }
 
 int node_table_init(struct node_table *table, ino_t root_ino, const struct segfs_handle *root, const struct told *told)
@@ -77,7 +75,7 @@ int node_table_init(struct node_table *table, ino_t root_ino, const struct segfs
 
 	*table = (struct node_table){ .root_ino = root_ino };
 	pthread_mutex_init(&table->lock, NULL);
-	entry = insert(table, ROOT, root);
+	entry = insert(table, NODE_ROOT, root);
 	if (!entry)
 		return -ENOMEM;
 	entry->node.n_lookups = 1;
@@ -165,7 +163,7 @@ int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle
 		entry = insert(table, id, handle);
 	if (!entry)
 		return -ENOMEM;
-	if (id != ROOT && entry_move(entry, parent, name) < 0) {
+	if (id != NODE_ROOT && entry_move(entry, parent, name) < 0) {
 		if (is_new)
 			entry_free(table, entry);
 		return -ENOMEM;
@@ -182,7 +180,7 @@ bool node_forget(struct node_table *table, uint64_t ino, uint64_t n, struct node
 	LOCKED(table);
 	struct node_entry *entry = find(table, ino);
 
-	if (!entry || ino == ROOT)
+	if (!entry || ino == NODE_ROOT)
 		return false;
 	entry->node.n_lookups -= MIN(n, entry->node.n_lookups);
 	if (entry->node.n_lookups > 0)

@@ -4,7 +4,8 @@
 /*
  * The files the kernel knows: from its node id to a handle on the store, and what it was last told.
  *
- * A node id is the inode number in the store (but the root's, which FUSE fixes at 1), so that it means the same to another worker.
+ * A node id is the inode number in the store, so that it means the same to another worker; but the store's root, whose number is the one that FUSE
+ * has for its own root, is NODE_ROOT.
  * A node costs memory only, no descriptor; it lives from the first reply that names it until the kernel forgets it.
  * Every function may be called from any thread. What this module does not do: it checks no permission and sends no notification.
  */
@@ -14,6 +15,8 @@
 #include <sys/stat.h>
 
 #include "store.h"
+
+#define NODE_ROOT (UINT64_C(1) << 63)
 
 /* An inode's attributes as the kernel last heard of them, as far as they tell whether something has changed since. */
 struct told {

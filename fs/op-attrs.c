@@ -39,8 +39,14 @@ static void reply_attr(fuse_req_t req, uint64_t ino, int fd)
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	SEGFS_CLOSE int fd = op_open_node(fs_of(req), ino, O_PATH);
+	static const struct stat unseen_root = { .st_ino = FUSE_ROOT_ID, .st_mode = S_IFDIR | 0755, .st_nlink = 2 };
+	SEGFS_CLOSE int fd = -1;
 
+	if (ino == FUSE_ROOT_ID) {
+		fuse_reply_attr(req, &unseen_root, 0);
+		return;
+	}
+	fd = op_open_node(fs_of(req), ino, O_PATH);
 	if (fd < 0)
 		reply(req, fd);
 	else

@@ -9,6 +9,7 @@
 #include "caller.h"
 #include "creator.h"
 #include "fresh.h"
+#include "mount.h"
 #include "reply.h"
 #include "util.h"
 
@@ -49,7 +50,7 @@ int op_entry_of(struct fs *fs, uint64_t parent, const char *name, int fd, struct
 
 	entry.ino = node_id(&fs->nodes, entry.attr.st_ino);
 	entry.generation = generation_of(&handle);
-	entry.attr_timeout = op_timeout(fs, parent);
+	entry.attr_timeout = op_timeout(fs, parent ? parent : entry.ino);
 	entry.entry_timeout = entry_timeout(&entry);
 	if (is_new && S_ISDIR(entry.attr.st_mode))
 		watch_add(fs, entry.ino, fd);
@@ -72,6 +73,18 @@ static void reply_entry(fuse_req_t req, int r, const struct fuse_entry_param *en
 		fuse_reply_entry(req, entry);
 }
 
+/* In the root that nobody sees (mount.h) there is one entry, the store's own root. */
+static void lookup_store(fuse_req_t req, const char *name)
+{
+	struct fs *fs = fs_of(req);
+	struct fuse_entry_param entry;
+	int r = -ENOENT;
+
+	if (!strcmp(name, MOUNT_ENTRY))
+		r = op_entry_of(fs, 0, NULL, fs->store.root_fd, &entry);
+	reply_entry(req, r, &entry);
+}
+
 /*
  * As root: whether the requester may pass here was the kernel's to judge, and fresh_check_rights() makes sure that it judged by the truth.
  */
@@ -82,6 +95,10 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	SEGFS_CLOSE int dir = -1;
 	int r;
 
+	if (parent == FUSE_ROOT_ID) {
+		lookup_store(req, name);
+		return;
+	}
 	r = fresh_check_rights(req, parent);
 	if (r == 0)
 		r = dir = op_open_node(fs, parent, O_PATH | O_DIRECTORY);

@@ -8,8 +8,8 @@ struct options {
 	char *store, *mountpoint; /* absolute, owned */
 	bool foreground, debug;
 	bool root_only;		  /* only root may use the mount: the kernel is not given allow_other */
-	/* MS_* of mount(2) that were asked for, and asked away; the rest is as on the store's own mount. */
-	unsigned long set_flags, clear_flags;
+	/* MOUNT_ATTR_* of mount_setattr(2) that were asked for, and asked away; the rest is as on the store's own mount. */
+	unsigned set_flags, clear_flags;
 	unsigned threads;
 };
 

@@ -193,7 +193,7 @@ int watch_start(struct fs *fs)
 	watch->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (watch->stop < 0)
 		return -errno;
-	watch_add(fs, FUSE_ROOT_ID, fs->store.root_fd);
+	watch_add(fs, NODE_ROOT, fs->store.root_fd);
 	r = -pthread_create(&watch->thread, NULL, run, fs);
 	watch->running = r == 0;
 	return r;

@@ -94,7 +94,8 @@ void workers_stop(struct fs *fs)
 {
 	struct workers *workers = &fs->workers;
 
-	fuse_session_exit(fs->session);
+	if (fs->session)
+		fuse_session_exit(fs->session);
 	for (unsigned i = 0; i < workers->n; i++)
 		end(workers->threads[i]);
 	free(workers->threads);
