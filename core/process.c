@@ -201,12 +201,30 @@ static bool parse_lock_line(const char *line, const struct segfs_identity *file,
 	return lock.kind < N_LOCK_KINDS; /* leases and delegations are no locks */
 }
 
-static bool process_exists(pid_t pid)
+static int read_file(const char *path, char *buf, size_t size)
 {
-	char path[32];
+	SEGFS_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
 
-	snprintf(path, sizeof(path), "/proc/%d", pid);
-	return access(path, F_OK) == 0;
+	if (fd < 0)
+		return -ESRCH;
+	n = read(fd, buf, size - 1);
+	if (n <= 0)
+		return -ESRCH;
+	buf[n] = '\0';
+	return 0;
+}
+
+/* A zombie holds nothing any more. */
+static bool process_lives(pid_t pid)
+{
+	char path[32], text[1024], *state;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (read_file(path, text, sizeof(text)) < 0)
+		return false;
+	state = strrchr(text, ')');
+	return state && state[1] == ' ' && state[2] != 'Z' && state[2] != 'X';
 }
 
 static int summary_add(struct lock_summary *summary, const struct lock_line *lock)
@@ -217,7 +235,7 @@ static int summary_add(struct lock_summary *summary, const struct lock_line *loc
 	}
 	summary->held = true;
 	summary->exclusive |= lock->exclusive;
-	if (lock->pid > 0 && process_exists(lock->pid))
+	if (lock->pid > 0 && process_lives(lock->pid))
 		return pids_add(&summary->holders, lock->pid);
 	summary->incomplete = true;
 	return 0;
@@ -324,20 +342,6 @@ int segfs_process_locks(const struct segfs_identity *file, char **ret_text)
 	for (enum lock_kind kind = 0; kind < N_LOCK_KINDS; kind++)
 		segfs_pids_clear(&summaries[kind].holders);
 	return r;
-}
-
-static int read_file(const char *path, char *buf, size_t size)
-{
-	SEGFS_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return -ESRCH;
-	n = read(fd, buf, size - 1);
-	if (n <= 0)
-		return -ESRCH;
-	buf[n] = '\0';
-	return 0;
 }
 
 /* "812 (python3) S 1 ...": the command may hold spaces and parentheses, so the last one ends it. Field 22 is the start. */

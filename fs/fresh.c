@@ -54,14 +54,14 @@ struct told fresh_look(int fd, const struct stat *st)
 	};
 }
 
-static bool same_ctime(const struct told *told, const struct stat *st)
+static bool same_time(const struct timespec *a, const struct timespec *b)
 {
-	return told->ctime.tv_sec == st->st_ctim.tv_sec && told->ctime.tv_nsec == st->st_ctim.tv_nsec;
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
 static bool unchanged(const struct told *told, const struct stat *st)
 {
-	return same_ctime(told, st) && told->mode == st->st_mode && told->uid == st->st_uid && told->gid == st->st_gid &&
+	return same_time(&told->ctime, &st->st_ctim) && told->mode == st->st_mode && told->uid == st->st_uid && told->gid == st->st_gid &&
 	       told->size == st->st_size && told->nlink == st->st_nlink;
 }
 
@@ -89,22 +89,25 @@ static bool leads_to(struct fs *fs, uint64_t parent, const char *name, ino_t ino
 }
 
 /*
- * The file has changed: does the name by which the kernel came still lead to it? A file that lost its name long ago is rightly reached by
- * other means (/proc/self/fd); one that lost it just now, or lost one of several, is probably reached by a name that the kernel should have dropped.
+ * Does the name by which the kernel came still lead to the file? Whatever happens to a name changes the file's ctime, so it is looked up only if that has
+ * moved. A file that lost its name long ago is rightly reached by other means (/proc/self/fd); one that lost it just now, or lost one of
+ * several, is probably reached by a name that the kernel should have dropped.
  */
 static bool name_holds(struct fs *fs, uint64_t ino, const struct stat *st)
 {
 	SEGFS_FREE char *name = NULL;
 	struct node node;
-	time_t now = time(NULL);
 
 	if (node_get_named(&fs->nodes, ino, &node, &name) < 0)
 		return false;
-	if (!name || st->st_ctim.tv_sec + SETTLED < now)
+	if (!name || st->st_ctim.tv_sec + SETTLED < time(NULL))
 		return true;
-	if (!S_ISDIR(st->st_mode) && st->st_nlink < node.told.nlink)
+	if (!S_ISDIR(st->st_mode) && st->st_nlink < node.name_nlink)
 		return false;
-	return leads_to(fs, node.parent, name, st->st_ino);
+	if (!leads_to(fs, node.parent, name, st->st_ino))
+		return false;
+	node_confirm_name(&fs->nodes, ino, st);
+	return true;
 }
 
 /* The judge is the store's kernel. */
@@ -132,10 +135,8 @@ static void renew(struct fs *fs, const struct node *node, struct told *now)
 	node_tell(&fs->nodes, node->ino, now);
 }
 
-/*
- * Notes what a file looks like now if that is not what the kernel was told. A name not looked at stays suspect. 0 or -ESTALE.
- */
-static int note_change(fuse_req_t req, uint64_t ino, int fd, bool names, struct node *ret_node)
+/* Notes what a file looks like now, which is not what the kernel was told. 0 or -errno. */
+static int note_change(fuse_req_t req, uint64_t ino, int fd, struct node *ret_node)
 {
 	struct fs *fs = fs_of(req);
 	struct node node;
@@ -148,11 +149,8 @@ static int note_change(fuse_req_t req, uint64_t ino, int fd, bool names, struct 
 		r = -errno;
 	if (r < 0)
 		return r;
-	if (names && !name_holds(fs, ino, &st))
-		return -ESTALE;
 	now = fresh_look(fd, &st);
-	if (names || rights_changed(&node.told, &now))
-		renew(fs, &node, &now);
+	renew(fs, &node, &now);
 	node.told = now;
 	*ret_node = node;
 	return 0;
@@ -164,9 +162,11 @@ static int check(fuse_req_t req, const struct node *node, int fd, const struct s
 	struct node now = *node;
 	int r;
 
+	if (names && !same_time(&node->name_ctime, &st->st_ctim) && !name_holds(fs, node->ino, st))
+		return -ESTALE;
 	if (!unchanged(&node->told, st)) {
 		pthread_mutex_lock(&fs->rights_lock);
-		r = note_change(req, node->ino, fd, names, &now);
+		r = note_change(req, node->ino, fd, &now);
 		pthread_mutex_unlock(&fs->rights_lock);
 		if (r < 0)
 			return r;

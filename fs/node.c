@@ -170,6 +170,8 @@ int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle
 	}
 	entry->node.handle = *handle;
 	entry->node.n_lookups++;
+	entry->node.name_ctime = told->ctime;
+	entry->node.name_nlink = told->nlink;
 	entry_tell(entry, told);
 	*ret_is_new = is_new;
 	return 0;
@@ -220,6 +222,17 @@ void node_move(struct node_table *table, uint64_t ino, uint64_t parent, const ch
 	/* Without memory for the name the node has none, which costs a check, not correctness. */
 	if (entry && entry_move(entry, parent, name) < 0)
 		entry_move(entry, parent, NULL);
+}
+
+void node_confirm_name(struct node_table *table, uint64_t ino, const struct stat *st)
+{
+	LOCKED(table);
+	struct node_entry *entry = find(table, ino);
+
+	if (!entry)
+		return;
+	entry->node.name_ctime = st->st_ctim;
+	entry->node.name_nlink = st->st_nlink;
 }
 
 void node_unname(struct node_table *table, uint64_t ino, uint64_t parent, const char *name)

@@ -36,6 +36,8 @@ struct node {
 	uint64_t n_lookups;  /* what the kernel has to give back by FORGET */
 	uint64_t parent;     /* node id of the directory it was last found in; 0: the root's */
 	char *name;	     /* and its name there, owned; NULL once it has none that we know of */
+	struct timespec name_ctime; /* the file's ctime when the name was last seen to lead to it */
+	nlink_t name_nlink;	    /* and its number of links */
 	struct told told;
 	int backing_id;	     /* of passthrough; 0: none yet */
 	int watch;	     /* a directory's inotify watch; -1: none */
@@ -80,6 +82,9 @@ void node_tell(struct node_table *table, uint64_t ino, const struct told *told);
 
 /* The file `ino` is now called `name` in `parent`; a NULL name: no longer called anything we know. */
 void node_move(struct node_table *table, uint64_t ino, uint64_t parent, const char *name);
+
+/* The name was seen to lead to the file, which had this ctime and number of links. */
+void node_confirm_name(struct node_table *table, uint64_t ino, const struct stat *st);
 
 /* The name is gone from `parent`: if the file was known by it, it is now without one. */
 void node_unname(struct node_table *table, uint64_t ino, uint64_t parent, const char *name);

@@ -190,7 +190,7 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse
 
 	if (fd >= 0)
 		found = lseek(fd, off, whence);
-	if (found < 0)
+	if (fd < 0 || found == (off_t)-1)
 		reply(req, fd < 0 ? fd : -errno);
 	else
 		fuse_reply_lseek(req, found);
