@@ -226,6 +226,11 @@ int fresh_check_file(fuse_req_t req, uint64_t ino, int fd, const struct stat *st
 	r = node_get(&fs->nodes, ino, &node);
 	if (r < 0)
 		return r;
+	/* Two files have changed places, say, and only one of the names has been asked for since: let the kernel hear of both. */
+	if (node.renamed) {
+		watch_sync(fs);
+		node_settle_name(&fs->nodes, ino);
+	}
 	r = check(req, &node, fd, st, true);
 	if (r == 0 && to_run && node.told.mode != st->st_mode)
 		r = -ESTALE;

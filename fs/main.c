@@ -201,11 +201,21 @@ static void tear_down(struct fs *fs)
 	segfs_store_close(&fs->store);
 }
 
+/* "requests: LOOKUP 12, GETATTR 3": how many of each kind have come. */
 static void log_counts(const struct transport *transport)
 {
+	SEGFS_FREE char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return;
 	for (unsigned i = 1; i < TRANSPORT_OPCODES; i++)
 		if (transport->counts[i])
-			log_info("requests: %s %" PRIu64, transport_opcode_name(i) ?: "?", transport->counts[i]);
+			fprintf(out, "%s%s %" PRIu64, ftell(out) ? ", " : "", transport_opcode_name(i) ?: "other",
+				transport->counts[i]);
+	if (fclose(out) == 0)
+		log_info("requests: %s", text);
 }
 
 /* Until a signal or the end of the mount. */
@@ -329,7 +339,7 @@ static int run_in_background(struct fs *fs)
 
 int main(int argc, char **argv)
 {
-	struct fs fs = { .watch = { .inotify = -1, .stop = -1 }, .workers.ended = -1 };
+	struct fs fs = { .watch = { .inotify = -1, .wake = -1 }, .workers.ended = -1 };
 	int status;
 
 	switch (options_parse(argc, argv, &fs.options)) {

@@ -163,6 +163,9 @@ int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle
 		entry = insert(table, id, handle);
 	if (!entry)
 		return -ENOMEM;
+	if (told->nlink == 1 && entry->node.name && name &&
+	    (entry->node.parent != parent || strcmp(entry->node.name, name)))
+		entry->node.renamed = true;
 	if (id != NODE_ROOT && entry_move(entry, parent, name) < 0) {
 		if (is_new)
 			entry_free(table, entry);
@@ -242,6 +245,15 @@ void node_unname(struct node_table *table, uint64_t ino, uint64_t parent, const 
 
 	if (entry && entry->node.parent == parent && entry->node.name && !strcmp(entry->node.name, name))
 		entry_move(entry, parent, NULL);
+}
+
+void node_settle_name(struct node_table *table, uint64_t ino)
+{
+	LOCKED(table);
+	struct node_entry *entry = find(table, ino);
+
+	if (entry)
+		entry->node.renamed = false;
 }
 
 void node_set_backing(struct node_table *table, uint64_t ino, int backing_id)

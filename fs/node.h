@@ -38,6 +38,7 @@ struct node {
 	char *name;	     /* and its name there, owned; NULL once it has none that we know of */
 	struct timespec name_ctime; /* the file's ctime when the name was last seen to lead to it */
 	nlink_t name_nlink;	    /* and its number of links */
+	bool renamed;		    /* found by another name than before: the kernel may still have it under the old one */
 	struct told told;
 	int backing_id;	     /* of passthrough; 0: none yet */
 	int watch;	     /* a directory's inotify watch; -1: none */
@@ -88,6 +89,9 @@ void node_confirm_name(struct node_table *table, uint64_t ino, const struct stat
 
 /* The name is gone from `parent`: if the file was known by it, it is now without one. */
 void node_unname(struct node_table *table, uint64_t ino, uint64_t parent, const char *name);
+
+/* The kernel no longer has it under an old name. */
+void node_settle_name(struct node_table *table, uint64_t ino);
 
 void node_set_backing(struct node_table *table, uint64_t ino, int backing_id);
 

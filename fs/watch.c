@@ -22,7 +22,10 @@
  * The pause between two looks at the queue. Within it the kernel merges like events, so that a program which writes without pause wakes this
  * thread a few hundred times a second and no more; an event after silence is handled at once.
  */
-#define PAUSE_NS 3000000
+#define PAUSE_MS 3
+
+/* The longest that watch_sync() waits. */
+#define SYNC_NS 20000000
 
 bool watch_add(struct fs *fs, uint64_t ino, int fd)
 {
@@ -157,29 +160,86 @@ static void handle_events(struct fs *fs, const char *buf, size_t n)
 	}
 }
 
+/* All that is in the queue now. */
+static void drain(struct fs *fs)
+{
+	_Alignas(struct inotify_event) char buf[64 * 1024];
+	ssize_t n;
+
+	while ((n = read(fs->watch.inotify, buf, sizeof(buf))) > 0)
+		handle_events(fs, buf, (size_t)n);
+}
+
+static void wait_for(int fd, int other_fd, int timeout_ms)
+{
+	struct pollfd fds[] = { { .fd = fd, .events = POLLIN }, { .fd = other_fd, .events = POLLIN } };
+
+	poll(fds, other_fd >= 0 ? 2 : 1, timeout_ms);
+}
+
+/* One look at the queue. False if the thread shall end. */
+static bool pass(struct fs *fs)
+{
+	struct watch *watch = &fs->watch;
+	uint64_t wanted;
+	eventfd_t unused;
+	bool stop;
+
+	eventfd_read(watch->wake, &unused);
+	pthread_mutex_lock(&watch->lock);
+	wanted = watch->n_wanted;
+	stop = watch->stop;
+	pthread_mutex_unlock(&watch->lock);
+
+	drain(fs);
+	pthread_mutex_lock(&watch->lock);
+	watch->n_passed = wanted;
+	pthread_cond_broadcast(&watch->passed);
+	pthread_mutex_unlock(&watch->lock);
+	return !stop;
+}
+
 static void *run(void *data)
 {
-	const struct timespec pause = { .tv_nsec = PAUSE_NS };
-	_Alignas(struct inotify_event) char buf[64 * 1024];
 	struct fs *fs = data;
+	struct watch *watch = &fs->watch;
 
-	for (;;) {
-		struct pollfd fds[] = {
-			{ .fd = fs->watch.inotify, .events = POLLIN },
-			{ .fd = fs->watch.stop, .events = POLLIN },
-		};
-		ssize_t n;
+	do {
+		wait_for(watch->wake, -1, PAUSE_MS);
+		wait_for(watch->wake, watch->inotify, -1);
+	} while (pass(fs));
+	return NULL;
+}
 
-		if (poll(fds, COUNT_OF(fds), -1) < 0 && errno != EINTR)
-			log_error("poll: %s", strerror(errno));
-		if (fds[1].revents)
-			return NULL;
-		n = read(fs->watch.inotify, buf, sizeof(buf));
-		if (n <= 0)
-			continue;
-		handle_events(fs, buf, (size_t)n);
-		nanosleep(&pause, NULL);
-	}
+void watch_sync(struct fs *fs)
+{
+	struct watch *watch = &fs->watch;
+	struct timespec until;
+	uint64_t mine;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += SYNC_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+
+	pthread_mutex_lock(&watch->lock);
+	mine = ++watch->n_wanted;
+	eventfd_write(watch->wake, 1);
+	while (watch->n_passed < mine)
+		if (pthread_cond_timedwait(&watch->passed, &watch->lock, &until) == ETIMEDOUT)
+			break;
+	pthread_mutex_unlock(&watch->lock);
+}
+
+static void init_lock(struct watch *watch)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&watch->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&watch->passed, &attr);
+	pthread_condattr_destroy(&attr);
 }
 
 int watch_start(struct fs *fs)
@@ -187,11 +247,12 @@ int watch_start(struct fs *fs)
 	struct watch *watch = &fs->watch;
 	int r;
 
+	init_lock(watch);
 	watch->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (watch->inotify < 0)
 		return -errno;
-	watch->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (watch->stop < 0)
+	watch->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (watch->wake < 0)
 		return -errno;
 	watch_add(fs, NODE_ROOT, fs->store.root_fd);
 	r = -pthread_create(&watch->thread, NULL, run, fs);
@@ -204,11 +265,13 @@ void watch_stop(struct fs *fs)
 	struct watch *watch = &fs->watch;
 
 	if (watch->running) {
-		eventfd_write(watch->stop, 1);
+		pthread_mutex_lock(&watch->lock);
+		watch->stop = true;
+		pthread_mutex_unlock(&watch->lock);
+		eventfd_write(watch->wake, 1);
 		pthread_join(watch->thread, NULL);
 	}
 	close_fd(&watch->inotify);
-	close_fd(&watch->stop);
-	watch->inotify = watch->stop = -1;
+	close_fd(&watch->wake);
 	watch->running = false;
 }

@@ -16,9 +16,14 @@ struct fs;
 
 struct watch {
 	int inotify; /* owned */
-	int stop;    /* eventfd, owned */
+	int wake;    /* eventfd, owned */
 	pthread_t thread;
 	bool running;
+
+	pthread_mutex_t lock; /* protects what follows */
+	pthread_cond_t passed;
+	bool stop;
+	uint64_t n_wanted, n_passed; /* calls of watch_sync(), and how many of them have been served */
 };
 
 /* Watch the root and start the thread. 0 or -errno. */
@@ -31,3 +36,9 @@ void watch_stop(struct fs *fs);
  */
 bool watch_add(struct fs *fs, uint64_t ino, int fd);
 void watch_remove(struct fs *fs, int watch);
+
+/*
+ * Return when the kernel knows of everything that had happened in the store before the call; or after 20 ms, should the thread be held up. Not to
+ * be called from a handler that the kernel holds a directory for.
+ */
+void watch_sync(struct fs *fs);

@@ -55,6 +55,7 @@ class Daemon:
 
     def __init__(self, store, mountpoint, *options):
         self.mountpoint = pathlib.Path(mountpoint)
+        self.expected = EXPECTED_LOG
         self.log_file = tempfile.NamedTemporaryFile(mode="r", suffix=".segfs-log")
         with open(self.log_file.name, "w") as log:
             self.process = subprocess.Popen([SEGFS, "-f", *options, str(store), str(mountpoint)], stderr=log, stdin=subprocess.DEVNULL)
@@ -65,16 +66,17 @@ class Daemon:
     def log(self):
         return pathlib.Path(self.log_file.name).read_text()
 
+    def expect(self, text):
+        """A line that this test provokes, and that is then no surprise."""
+        self.expected = (*self.expected, text)
+
     def requests(self):
         """How many requests of each kind the daemon has answered, as it logs on SIGUSR1."""
         before = len(self.log())
         self.process.send_signal(signal.SIGUSR1)
-        text = eventually(lambda: "requests: STATFS" in self.log()[before:] and self.log()[before:] if self._asked() else None)
-        return {words[-2]: int(words[-1]) for words in (line.split() for line in text.splitlines()) if "requests:" in words}
-
-    def _asked(self):
-        os.statvfs(self.mountpoint)  # so that there is a count, and the end of the list is known
-        return True
+        lines = eventually(lambda: [line for line in self.log()[before:].splitlines(True) if "requests: " in line and line.endswith("\n")])
+        counts = lines[-1].split("requests: ")[1].split(", ")
+        return {kind: int(count) for kind, count in (pair.split() for pair in counts)}
 
     def stop(self):
         """Unmount and check that the daemon took it well."""
@@ -86,7 +88,7 @@ class Daemon:
                 self.process.kill()
                 self.process.wait()
                 raise AssertionError("segfs has not ended with its mount")
-        surprises = [line for line in self.log().splitlines() if not any(text in line for text in EXPECTED_LOG)]
+        surprises = [line for line in self.log().splitlines() if not any(text in line for text in self.expected)]
         self.log_file.close()
         if self.process.returncode != 0 or surprises:
             raise AssertionError(f"segfs: exit {self.process.returncode}\n" + "\n".join(surprises))

@@ -1,0 +1,112 @@
+"""What reaches the daemon, counted: the data path never does, and what is cached does not come again."""
+
+import ctypes
+import fcntl
+import mmap
+import os
+
+import numpy as np
+
+from harness import MountTest, eventually, main
+
+DATA = ("READ", "WRITE", "FLUSH", "FSYNC", "GETLK", "SETLK", "SETLKW", "POLL", "IOCTL", "BMAP", "INTERRUPT")
+
+
+class Requests(MountTest):
+    def during(self, action):
+        """The requests that `action` causes."""
+        before = self.daemon.requests()
+        action()
+        after = self.daemon.requests()
+        return {kind: n - before.get(kind, 0) for kind, n in after.items() if n > before.get(kind, 0)}
+
+    def setUp(self):
+        super().setUp()
+        self.path = self.mnt / "x"
+        self.path.write_bytes(bytes(16 << 20))
+        self.file = open(self.path, "r+b", buffering=0)
+        self.addCleanup(self.file.close)
+        os.fsync(self.file.fileno())  # once, to learn that nobody wants to be asked
+        self.file.write(b"first")  # and once whether there is a security.capability to clear
+
+    def test_reads_writes_maps_and_locks_stay_in_the_kernel(self):
+        fd = self.file.fileno()
+
+        def work():
+            for i in range(1000):
+                os.pread(fd, 4096, i * 4096)
+                os.pwrite(fd, b"x" * 4096, i * 4096)
+            with mmap.mmap(fd, 16 << 20) as mapping:
+                view = np.frombuffer(mapping, "f8")
+                view[:] = 1
+                self.assertEqual(view.sum(), view.size)
+                del view
+                mapping.flush()
+            for _ in range(100):
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                fcntl.lockf(fd, fcntl.LOCK_EX)
+                fcntl.lockf(fd, fcntl.LOCK_UN)
+                fcntl.flock(fd, fcntl.LOCK_UN)
+            os.fsync(fd)
+            os.sendfile(fd, fd, 0, 4096)
+
+        caused = self.during(work)
+        self.assertEqual({kind: n for kind, n in caused.items() if kind in DATA}, {})
+        # Twice at most the kernel asks whether there is a capability to clear: when it has heard of new attributes.
+        self.assertLessEqual(sum(caused.values()), 4, caused)
+
+    def test_a_second_look_costs_nothing(self):
+        (self.mnt / "d").mkdir()
+        for i in range(100):
+            (self.mnt / f"d/{i}").write_bytes(b"")
+
+        def look():
+            for i in range(100):
+                os.stat(self.mnt / f"d/{i}")
+
+        eventually(lambda: self.during(look) == {}, what="a quiet cache")
+
+    def test_an_ordinary_user_looks_for_nothing_too(self):
+        self.path.chmod(0o644)
+        user = self.start(
+            "import os, sys\nos.setgroups([]); os.setgid(20001); os.setuid(20001)\n"
+            "for line in sys.stdin:\n    [os.stat(sys.argv[1]) for _ in range(100)]\n    print('done', flush=True)", self.path)
+
+        def look():
+            user.stdin.write("go\n")
+            user.stdin.flush()
+            user.stdout.readline()
+
+        eventually(lambda: self.during(look) == {}, what="a quiet cache")
+
+    def test_open_and_close_cost_two_requests(self):
+        def work():
+            for _ in range(100):
+                os.close(os.open(self.path, os.O_RDWR))
+
+        work()
+        caused = self.during(work)
+        self.assertEqual(caused.get("OPEN"), 100)
+        self.assertLessEqual(sum(n for kind, n in caused.items() if kind not in ("OPEN", "RELEASE")), 4, caused)
+
+    def test_the_daemon_sleeps_when_idle(self):
+        """No thread of it runs while nothing happens: its context switches stand still."""
+        status = f"/proc/{self.daemon.process.pid}/task"
+
+        def switches():
+            count = 0
+            for task in os.listdir(status):
+                with open(f"{status}/{task}/status") as lines:
+                    count += sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
+            return count
+
+        def is_quiet():
+            before = switches()
+            ctypes.CDLL(None).usleep(300_000)
+            return switches() == before
+
+        eventually(is_quiet, what="a sleeping daemon")
+
+
+if __name__ == "__main__":
+    main()
