@@ -55,7 +55,8 @@ static int compare_pids(const void *a, const void *b)
 }
 
 /* How /proc/PID/maps and /proc/locks name a file; returns false for an identity that does not exist. */
-static bool same_file(const struct segfs_identity *file, unsigned major, unsigned minor, unsigned long long ino)
+static bool same_file(const struct segfs_identity *file, unsigned major, unsigned minor,
+		      unsigned long long ino)
 {
 	dev_t dev = makedev(major, minor);
 
@@ -159,8 +160,8 @@ int segfs_process_attached(const struct segfs_identity *file, struct segfs_pids 
 
 /* The three kinds of lock a file can carry, as /proc/locks calls them and as users do. */
 enum lock_kind { LOCK_FLOCK, LOCK_FCNTL, LOCK_OFD, N_LOCK_KINDS };
-static const char *const kernel_names[N_LOCK_KINDS] = { "FLOCK", "POSIX", "OFDLCK" };
-static const char *const user_names[N_LOCK_KINDS] = { "flock", "fcntl", "ofd" };
+static const char *const kernel_names[N_LOCK_KINDS] = {"FLOCK", "POSIX", "OFDLCK"};
+static const char *const user_names[N_LOCK_KINDS] = {"flock", "fcntl", "ofd"};
 
 struct lock_line {
 	enum lock_kind kind;
@@ -282,10 +283,11 @@ static bool is_holder(const char *pid, const struct segfs_identity *file, void *
 	return any_descriptor(pid, file, holds_lock, data);
 }
 
-/* Locks of an open file name no process, or one that has ended and left the file to its children: look who has it. */
+/* Locks of an open file name no process, or one that has ended and left the file to its children: look who
+ * has it. */
 static int complete(const struct segfs_identity *file, enum lock_kind kind, struct lock_summary *summary)
 {
-	struct lock_search search = { file, kind };
+	struct lock_search search = {file, kind};
 
 	if (!summary->incomplete)
 		return 0;
@@ -344,7 +346,8 @@ int segfs_process_locks(const struct segfs_identity *file, char **ret_text)
 	return r;
 }
 
-/* "812 (python3) S 1 ...": the command may hold spaces and parentheses, so the last one ends it. Field 22 is the start. */
+/* "812 (python3) S 1 ...": the command may hold spaces and parentheses, so the last one ends it. Field 22 is
+ * the start. */
 static int parse_stat(char *text, struct segfs_process *process)
 {
 	char *open = strchr(text, '('), *close = strrchr(text, ')'), *p;

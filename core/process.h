@@ -2,11 +2,13 @@
 #pragma once
 
 /*
- * What /proc tells of a file: who has it mapped or open, who holds and awaits its locks, and who a process is.
+ * What /proc tells of a file: who has it mapped or open, who holds and awaits its locks, and who a process
+ * is.
  *
- * A file may be known under two identities, the mount's and the store's. A scan walks all of /proc and so belongs on a thread
- * that nobody waits for but the one who asked. It never makes a request of any file system: what it stats, it stats from cache.
- * Sources: proc(5); Linux fs/locks.c (lock_get_status) for the lines of /proc/locks.
+ * A file may be known under two identities, the mount's and the store's. A scan walks all of /proc and so
+ * belongs on a thread that nobody waits for but the one who asked. It never makes a request of any file
+ * system: what it stats, it stats from cache. Sources: proc(5); Linux fs/locks.c (lock_get_status) for the
+ * lines of /proc/locks.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,7 +31,8 @@ void segfs_pids_clear(struct segfs_pids *pids);
 int segfs_process_attached(const struct segfs_identity *file, struct segfs_pids *ret_pids);
 
 /*
- * The value of user.shm.lock: "unlocked"; or for each kind of lock "exclusive pid 812 (flock)" or "shared pid 812,813 (fcntl)", joined by
+ * The value of user.shm.lock: "unlocked"; or for each kind of lock "exclusive pid 812 (flock)" or "shared pid
+ * 812,813 (fcntl)", joined by
  * "; ", and ", 2 waiting" where somebody waits. *ret_text is to be freed. 0 or -errno.
  */
 int segfs_process_locks(const struct segfs_identity *file, char **ret_text);
@@ -44,5 +47,6 @@ struct segfs_process {
 /* 0, or -ESRCH if there is none. */
 int segfs_process_read(pid_t pid, struct segfs_process *ret_process);
 
-/* RLIMIT_FSIZE of a process, bytes; UINT64_MAX: unlimited or not to be known. (prlimit(2) needs a capability for another user's process.) */
+/* RLIMIT_FSIZE of a process, bytes; UINT64_MAX: unlimited or not to be known. (prlimit(2) needs a capability
+ * for another user's process.) */
 uint64_t segfs_process_size_limit(pid_t pid);

@@ -131,7 +131,8 @@ static int stored_read(int fd, struct stored *stored)
 	return 0;
 }
 
-/* A header that does not parse, or promises more than the file has, makes the file no .npy: 0, and *ret_is_npy false. */
+/* A header that does not parse, or promises more than the file has, makes the file no .npy: 0, and
+ * *ret_is_npy false. */
 static int read_npy(int fd, uint64_t size, struct segfs_array *ret_array, bool *ret_is_npy)
 {
 	struct segfs_array array;
@@ -170,7 +171,7 @@ static int read_attributes(int fd, struct segfs_segment *segment)
 
 int segfs_segment_read(int fd, struct segfs_segment *ret_segment)
 {
-	struct segfs_segment segment = { .kind = SEGFS_KIND_RAW };
+	struct segfs_segment segment = {.kind = SEGFS_KIND_RAW};
 	struct stat st;
 	bool is_npy;
 	int r;
@@ -261,10 +262,11 @@ static int store_value(int fd, const char *name, const struct segfs_array *array
 	return fsetxattr(fd, name, text, (size_t)n, flags) < 0 ? -errno : 0;
 }
 
-/* A header cannot be set, but copying tools write back what they have read: what it says already is no change. */
+/* A header cannot be set, but copying tools write back what they have read: what it says already is no
+ * change. */
 static int accept_if_same(const struct segfs_array *npy, const char *name, const char *value, size_t len)
 {
-	SEGFS_CLEANUP(stored_clear) struct stored given = { .array.order = 'C' };
+	SEGFS_CLEANUP(stored_clear) struct stored given = {.array.order = 'C'};
 	SEGFS_FREE char *wanted = malloc(VALUE_MAX), *actual = malloc(VALUE_MAX);
 	int r;
 
@@ -273,7 +275,8 @@ static int accept_if_same(const struct segfs_array *npy, const char *name, const
 	r = stored_parse(&given, name, value, len);
 	if (r < 0)
 		return r;
-	if (array_format(&given.array, name, wanted, VALUE_MAX) < 0 || array_format(npy, name, actual, VALUE_MAX) < 0)
+	if (array_format(&given.array, name, wanted, VALUE_MAX) < 0 ||
+	    array_format(npy, name, actual, VALUE_MAX) < 0)
 		return -EINVAL;
 	return strcmp(wanted, actual) ? -EINVAL : 0;
 }

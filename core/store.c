@@ -25,7 +25,8 @@ union handle_buffer {
 	char room[sizeof(struct file_handle) + sizeof(struct segfs_handle)];
 };
 
-/* A clone without its submounts; opened through "." because open_by_handle_at(2) takes no O_PATH descriptor. */
+/* A clone without its submounts; opened through "." because open_by_handle_at(2) takes no O_PATH descriptor.
+ */
 static int clone_mount(const char *path, int *ret_fd)
 {
 	SEGFS_CLOSE int tree = -1;
@@ -63,7 +64,7 @@ int segfs_store_open(const char *path, struct segfs_store *ret_store)
 	if (proc < 0)
 		return -errno;
 
-	*ret_store = (struct segfs_store){ steal_fd(&root), steal_fd(&proc), st.st_dev };
+	*ret_store = (struct segfs_store){steal_fd(&root), steal_fd(&proc), st.st_dev};
 	return 0;
 }
 
@@ -76,12 +77,13 @@ void segfs_store_close(struct segfs_store *store)
 
 static int name_to_handle(int fd, const char *name, int flags, struct segfs_handle *ret_handle)
 {
-	union handle_buffer buffer = { .kernel.handle_bytes = sizeof(*ret_handle) };
+	union handle_buffer buffer = {.kernel.handle_bytes = sizeof(*ret_handle)};
 	int mount_id;
 
 	if (name_to_handle_at(fd, name, &buffer.kernel, &mount_id, flags) < 0)
 		return -errno;
-	if (buffer.kernel.handle_type != TMPFS_HANDLE_TYPE || buffer.kernel.handle_bytes != sizeof(*ret_handle))
+	if (buffer.kernel.handle_type != TMPFS_HANDLE_TYPE ||
+	    buffer.kernel.handle_bytes != sizeof(*ret_handle))
 		return -EMEDIUMTYPE;
 	memcpy(ret_handle->bytes, buffer.kernel.f_handle, sizeof(ret_handle->bytes));
 	return 0;
@@ -100,7 +102,7 @@ int segfs_store_handle_at(int dir_fd, const char *name, struct segfs_handle *ret
 int segfs_store_open_handle(const struct segfs_store *store, const struct segfs_handle *handle, int flags)
 {
 	union handle_buffer buffer = {
-		.kernel = { .handle_bytes = sizeof(*handle), .handle_type = TMPFS_HANDLE_TYPE },
+		.kernel = {.handle_bytes = sizeof(*handle), .handle_type = TMPFS_HANDLE_TYPE},
 	};
 	int fd;
 

@@ -4,11 +4,13 @@
 /*
  * The directory on tmpfs that holds the real files.
  *
- * It is opened once, as a private clone of its mount: what is mounted on or below the store, before or later, does not exist
- * in the clone, so nothing but the store's own files can be reached and a mount may cover its own store.
+ * It is opened once, as a private clone of its mount: what is mounted on or below the store, before or later,
+ * does not exist in the clone, so nothing but the store's own files can be reached and a mount may cover its
+ * own store.
  *
- * A file is known by its handle, not by a descriptor: 12 bytes, good for as long as the file exists, under whatever name.
- * What this module does not do: it checks no permission; its caller acts as root here and as the user elsewhere.
+ * A file is known by its handle, not by a descriptor: 12 bytes, good for as long as the file exists, under
+ * whatever name. What this module does not do: it checks no permission; its caller acts as root here and as
+ * the user elsewhere.
  */
 #include <stdint.h>
 #include <sys/stat.h>
@@ -27,7 +29,8 @@ struct segfs_handle {
 
 /*
  * Open a directory as a store. Needs CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH in the initial user namespace.
- * 0, or -ENOTDIR, -EMEDIUMTYPE (not on tmpfs), or the errno of open(2) or open_tree(2). *ret_store is untouched on failure.
+ * 0, or -ENOTDIR, -EMEDIUMTYPE (not on tmpfs), or the errno of open(2) or open_tree(2). *ret_store is
+ * untouched on failure.
  */
 int segfs_store_open(const char *path, struct segfs_store *ret_store);
 
@@ -41,17 +44,18 @@ int segfs_store_handle(int fd, struct segfs_handle *ret_handle);
 int segfs_store_handle_at(int dir_fd, const char *name, struct segfs_handle *ret_handle);
 
 /*
- * Open the file with this handle, as root (a symlink: with O_PATH). A descriptor, or -ESTALE once the file is gone,
- * or -errno of open_by_handle_at(2).
+ * Open the file with this handle, as root (a symlink: with O_PATH). A descriptor, or -ESTALE once the file is
+ * gone, or -errno of open_by_handle_at(2).
  */
 int segfs_store_open_handle(const struct segfs_store *store, const struct segfs_handle *handle, int flags);
 
 /*
- * Open once more, with the caller's present credentials and these flags, the file that `fd` (O_PATH) refers to.
- * A descriptor or -errno of open(2).
+ * Open once more, with the caller's present credentials and these flags, the file that `fd` (O_PATH) refers
+ * to. A descriptor or -errno of open(2).
  */
 int segfs_store_reopen(const struct segfs_store *store, int fd, int flags);
 
-/* The path of an open file for calls that only take one, such as setxattr(2), and still work on an O_PATH descriptor. */
+/* The path of an open file for calls that only take one, such as setxattr(2), and still work on an O_PATH
+ * descriptor. */
 #define SEGFS_FD_PATH_MAX 32
 void segfs_fd_path(int fd, char ret_path[SEGFS_FD_PATH_MAX]);

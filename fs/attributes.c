@@ -14,21 +14,23 @@
 
 #define VALUE_MAX (64 * 1024) /* the kernel's XATTR_SIZE_MAX */
 
-/* In the order in which they are listed: shape comes last, as it is what completes a description when a tool copies one by one. */
+/* In the order in which they are listed: shape comes last, as it is what completes a description when a tool
+ * copies one by one. */
 static const struct {
 	const char *name;
 	enum attribute attribute;
 	bool listed;
 } attributes[] = {
-	{ CREATOR_ATTR, ATTRIBUTE_HIDDEN, false },
-	{ "user.shm.attached", ATTRIBUTE_ATTACHED, false }, /* a walk through all of /proc: for those who ask by name */
-	{ "user.shm.creator", ATTRIBUTE_CREATOR, true },
-	{ SEGFS_ATTR_DTYPE, ATTRIBUTE_STORED, true },
-	{ "user.shm.kind", ATTRIBUTE_KIND, true },
-	{ "user.shm.lock", ATTRIBUTE_LOCK, true },
-	{ SEGFS_ATTR_OFFSET, ATTRIBUTE_STORED, true },
-	{ SEGFS_ATTR_ORDER, ATTRIBUTE_STORED, true },
-	{ SEGFS_ATTR_SHAPE, ATTRIBUTE_STORED, true },
+	{CREATOR_ATTR, ATTRIBUTE_HIDDEN, false},
+	{"user.shm.attached", ATTRIBUTE_ATTACHED,
+	 false}, /* a walk through all of /proc: for those who ask by name */
+	{"user.shm.creator", ATTRIBUTE_CREATOR, true},
+	{SEGFS_ATTR_DTYPE, ATTRIBUTE_STORED, true},
+	{"user.shm.kind", ATTRIBUTE_KIND, true},
+	{"user.shm.lock", ATTRIBUTE_LOCK, true},
+	{SEGFS_ATTR_OFFSET, ATTRIBUTE_STORED, true},
+	{SEGFS_ATTR_ORDER, ATTRIBUTE_STORED, true},
+	{SEGFS_ATTR_SHAPE, ATTRIBUTE_STORED, true},
 };
 
 enum attribute attribute_of(const char *name)
@@ -49,7 +51,8 @@ static ssize_t give(const char *text, char **ret_value)
 	return (ssize_t)strlen(copy);
 }
 
-/* From the description if there is a valid one; else as somebody has stored it, half a description or a wrong one. */
+/* From the description if there is a valid one; else as somebody has stored it, half a description or a wrong
+ * one. */
 static ssize_t read_stored(const struct segfs_segment *segment, const char *name, int fd, char **ret_value)
 {
 	SEGFS_FREE char *value = malloc(VALUE_MAX);
@@ -131,7 +134,7 @@ bool attribute_is_reported_form(enum attribute attribute, const char *value, siz
 
 /* Two setters of one file must not overlap; those of different files seldom meet in one of these. */
 #define N_SET_LOCKS 16
-static pthread_mutex_t set_locks[N_SET_LOCKS] = { [0 ... N_SET_LOCKS - 1] = PTHREAD_MUTEX_INITIALIZER };
+static pthread_mutex_t set_locks[N_SET_LOCKS] = {[0 ... N_SET_LOCKS - 1] = PTHREAD_MUTEX_INITIALIZER};
 
 int attribute_store(const char *name, int fd, ino_t ino, const char *value, size_t len, int flags)
 {
@@ -157,7 +160,8 @@ static bool passes(const char *name, bool is_root, bool replace_ours)
 }
 
 /* Does the segment have this one, to be listed? */
-static bool has_attribute(enum attribute attribute, const char *name, const struct segfs_segment *segment, int fd, ino_t ino)
+static bool has_attribute(enum attribute attribute, const char *name, const struct segfs_segment *segment,
+			  int fd, ino_t ino)
 {
 	char text[CREATOR_MAX];
 
@@ -183,7 +187,8 @@ static int print_ours(FILE *out, int fd, ino_t ino)
 	return 0;
 }
 
-ssize_t attribute_list(const char *names, size_t n, bool is_root, bool is_segment, int fd, ino_t ino, char **ret_list)
+ssize_t attribute_list(const char *names, size_t n, bool is_root, bool is_segment, int fd, ino_t ino,
+		       char **ret_list)
 {
 	SEGFS_FREE char *list = NULL;
 	size_t size;

@@ -2,13 +2,14 @@
 #pragma once
 
 /*
- * The attributes that segfs gives to a segment: user.shm.*. Stored ones are extended attributes of the file in the store, checked when set through the mount;
- * live ones are computed when read. Regular files have them; on anything else, and under any other name, an attribute is the store's alone.
+ * The attributes that segfs gives to a segment: user.shm.*. Stored ones are extended attributes of the file
+ * in the store, checked when set through the mount; live ones are computed when read. Regular files have
+ * them; on anything else, and under any other name, an attribute is the store's alone.
  */
 #include "fs.h"
 
 enum attribute {
-	ATTRIBUTE_OTHER, /* not ours */
+	ATTRIBUTE_OTHER,  /* not ours */
 	ATTRIBUTE_HIDDEN, /* our own notes on a file: not to be seen or set through the mount */
 	ATTRIBUTE_STORED,
 	ATTRIBUTE_KIND,
@@ -24,22 +25,26 @@ static inline bool attribute_is_live(enum attribute attribute)
 }
 
 /*
- * The value of a stored attribute, or of user.shm.kind or .creator, of the open segment `fd`. *ret_value is to be freed.
- * Its length, or -ENODATA, or another -errno.
+ * The value of a stored attribute, or of user.shm.kind or .creator, of the open segment `fd`. *ret_value is
+ * to be freed. Its length, or -ENODATA, or another -errno.
  */
 ssize_t attribute_read(enum attribute attribute, const char *name, int fd, ino_t ino, char **ret_value);
 
 /*
- * Is this a value that a live attribute could have been read as? Copying tools write back what they have read: that is accepted, and discarded.
- * Whoever wants to change what cannot be set, and writes something else, shall be told.
+ * Is this a value that a live attribute could have been read as? Copying tools write back what they have
+ * read: that is accepted, and discarded. Whoever wants to change what cannot be set, and writes something
+ * else, shall be told.
  */
 bool attribute_is_reported_form(enum attribute attribute, const char *value, size_t len);
 
-/* Check and store one, with the credentials that the thread has now. `fd` is open for reading and writing. 0 or -errno. */
+/* Check and store one, with the credentials that the thread has now. `fd` is open for reading and writing. 0
+ * or -errno. */
 int attribute_store(const char *name, int fd, ino_t ino, const char *value, size_t len, int flags);
 
 /*
- * Make the list of names that the mount shows from the store's own (NUL-terminated names, `n` bytes). `fd` is the segment open for reading, or -1
- * where the requester may not read it or it is no segment: then nothing is added. *ret_list is to be freed. Its length, or -errno.
+ * Make the list of names that the mount shows from the store's own (NUL-terminated names, `n` bytes). `fd` is
+ * the segment open for reading, or -1 where the requester may not read it or it is no segment: then nothing
+ * is added. *ret_list is to be freed. Its length, or -errno.
  */
-ssize_t attribute_list(const char *names, size_t n, bool is_root, bool is_segment, int fd, ino_t ino, char **ret_list);
+ssize_t attribute_list(const char *names, size_t n, bool is_root, bool is_segment, int fd, ino_t ino,
+		       char **ret_list);

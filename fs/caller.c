@@ -12,7 +12,8 @@
 
 #include "util.h"
 
-/* Groups of one requester; Linux allows 65,536 (NGROUPS_MAX), but who has more than these reads the list twice. */
+/* Groups of one requester; Linux allows 65,536 (NGROUPS_MAX), but who has more than these reads the list
+ * twice. */
 #define FEW_GROUPS 64
 
 int caller_thread_init(void)
@@ -68,7 +69,7 @@ void caller_restore(void)
 
 static void set_fsetid(bool on)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
 
 	if (syscall(SYS_capget, &header, data) < 0)

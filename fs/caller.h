@@ -4,9 +4,9 @@
 /*
  * Acting as the user who asked: the store's kernel then judges each operation by itself.
  *
- * A thread takes on the requester's uid, gid and supplementary groups for file access (setfsuid(2) and kin concern one thread; for a uid
- * other than 0 they also set the file capabilities aside), and the umask. What this module does not do: capabilities that a user has without
- * being root do not count here.
+ * A thread takes on the requester's uid, gid and supplementary groups for file access (setfsuid(2) and kin
+ * concern one thread; for a uid other than 0 they also set the file capabilities aside), and the umask. What
+ * this module does not do: capabilities that a user has without being root do not count here.
  */
 #include "fs.h"
 
@@ -14,8 +14,8 @@
 int caller_thread_init(void);
 
 /*
- * Become the requester. 0, or -EACCES if its groups cannot be known: it has ended, or runs where this process sees no pid of it.
- * Whatever the result, caller_restore() makes the thread root again; use AS_CALLER.
+ * Become the requester. 0, or -EACCES if its groups cannot be known: it has ended, or runs where this process
+ * sees no pid of it. Whatever the result, caller_restore() makes the thread root again; use AS_CALLER.
  */
 int caller_become(fuse_req_t req);
 void caller_restore(void);

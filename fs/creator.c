@@ -10,7 +10,8 @@
 
 #include "process.h"
 
-/* The inode number leads, because cp -a run by root on the store copies the attribute to a file that somebody else made. */
+/* The inode number leads, because cp -a run by root on the store copies the attribute to a file that somebody
+ * else made. */
 void creator_record(fuse_req_t req, int fd, ino_t ino)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);

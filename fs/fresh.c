@@ -61,8 +61,9 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 
 static bool unchanged(const struct told *told, const struct stat *st)
 {
-	return same_time(&told->ctime, &st->st_ctim) && told->mode == st->st_mode && told->uid == st->st_uid && told->gid == st->st_gid &&
-	       told->size == st->st_size && told->nlink == st->st_nlink;
+	return same_time(&told->ctime, &st->st_ctim) && told->mode == st->st_mode &&
+	       told->uid == st->st_uid && told->gid == st->st_gid && told->size == st->st_size &&
+	       told->nlink == st->st_nlink;
 }
 
 /* May other people do with it what they like now than before, or run it as somebody else? */
@@ -89,9 +90,10 @@ static bool leads_to(struct fs *fs, uint64_t parent, const char *name, ino_t ino
 }
 
 /*
- * Does the name by which the kernel came still lead to the file? Whatever happens to a name changes the file's ctime, so it is looked up only if that has
- * moved. A file that lost its name long ago is rightly reached by other means (/proc/self/fd); one that lost it just now, or lost one of
- * several, is probably reached by a name that the kernel should have dropped.
+ * Does the name by which the kernel came still lead to the file? Whatever happens to a name changes the
+ * file's ctime, so it is looked up only if that has moved. A file that lost its name long ago is rightly
+ * reached by other means (/proc/self/fd); one that lost it just now, or lost one of several, is probably
+ * reached by a name that the kernel should have dropped.
  */
 static bool name_holds(struct fs *fs, uint64_t ino, const struct stat *st)
 {
@@ -126,7 +128,8 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* A change was seen: the kernel shall ask, and until every request that it let pass by the old rights must have arrived, we judge ourselves. */
+/* A change was seen: the kernel shall ask, and until every request that it let pass by the old rights must
+ * have arrived, we judge ourselves. */
 static void renew(struct fs *fs, const struct node *node, struct told *now)
 {
 	if (rights_changed(&node->told, now))
@@ -226,7 +229,8 @@ int fresh_check_file(fuse_req_t req, uint64_t ino, int fd, const struct stat *st
 	r = node_get(&fs->nodes, ino, &node);
 	if (r < 0)
 		return r;
-	/* Two files have changed places, say, and only one of the names has been asked for since: let the kernel hear of both. */
+	/* Two files have changed places, say, and only one of the names has been asked for since: let the
+	 * kernel hear of both. */
 	if (node.renamed) {
 		watch_sync(fs);
 		node_settle_name(&fs->nodes, ino);

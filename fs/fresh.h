@@ -4,11 +4,12 @@
 /*
  * Is what the kernel believes still true?
  *
- * The kernel caches names, attributes and with them the right to pass a directory. The store can change behind the mount; inotify
- * tells of it within milliseconds (watch.h). What must not be wrong even for these, opening and changing a file, comes here first: a few
- * fstat(2) show whether anything on the way to it has changed since the kernel was told. If so, the cache is invalidated. A requester who may not
- * pass by the truth is refused; one who came by a name that means something else now gets -ESTALE, on which the kernel walks the whole path again,
- * asking for everything (retry_estale() and LOOKUP_REVAL).
+ * The kernel caches names, attributes and with them the right to pass a directory. The store can change
+ * behind the mount; inotify tells of it within milliseconds (watch.h). What must not be wrong even for these,
+ * opening and changing a file, comes here first: a few fstat(2) show whether anything on the way to it has
+ * changed since the kernel was told. If so, the cache is invalidated. A requester who may not pass by the
+ * truth is refused; one who came by a name that means something else now gets -ESTALE, on which the kernel
+ * walks the whole path again, asking for everything (retry_estale() and LOOKUP_REVAL).
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,30 +21,33 @@
 struct told fresh_look(int fd, const struct stat *st);
 
 /*
- * A file found at `ino`, about to be opened: `st` is its present state, by descriptor `fd`. `to_run`: by execve(2), for which set-ID bits count.
- * 0, -EACCES, or -ESTALE: walk again.
+ * A file found at `ino`, about to be opened: `st` is its present state, by descriptor `fd`. `to_run`: by
+ * execve(2), for which set-ID bits count. 0, -EACCES, or -ESTALE: walk again.
  */
 int fresh_check_file(fuse_req_t req, uint64_t ino, int fd, const struct stat *st, bool to_run);
 
 /*
- * A directory, in which something is about to be done by name, and all above it. 0, -EACCES, or -ESTALE: walk again.
- * Who came by a descriptor that he holds since he was allowed to pass cannot be told from one who came by path, and is refused as well, for the few
- * milliseconds until the kernel knows.
+ * A directory, in which something is about to be done by name, and all above it. 0, -EACCES, or -ESTALE: walk
+ * again. Who came by a descriptor that he holds since he was allowed to pass cannot be told from one who came
+ * by path, and is refused as well, for the few milliseconds until the kernel knows.
  */
 int fresh_check_path(fuse_req_t req, uint64_t dir);
 
-/* Only whether the requester may pass, not whether the names still hold: LOOKUP is how the kernel finds that out. 0 or -EACCES. */
+/* Only whether the requester may pass, not whether the names still hold: LOOKUP is how the kernel finds that
+ * out. 0 or -EACCES. */
 int fresh_check_rights(fuse_req_t req, uint64_t dir);
 
 /* As fresh_check_path(), for the directory in which a file was found. */
 int fresh_check_parent(fuse_req_t req, uint64_t ino);
 
 /*
- * Something may have happened to a file: if so, the kernel shall ask again. True if owner, mode or ACL have changed.
+ * Something may have happened to a file: if so, the kernel shall ask again. True if owner, mode or ACL have
+ * changed.
  */
 bool fresh_refresh(struct fs *fs, uint64_t ino);
 
 /*
- * Rights have been changed through the mount, and the kernel knows. For callers that hold the rights lock since before the change.
+ * Rights have been changed through the mount, and the kernel knows. For callers that hold the rights lock
+ * since before the change.
  */
 void fresh_note(struct fs *fs, uint64_t ino, int fd);

@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * One mount: what all parts of the daemon share. Made by main.c, the userdata of the FUSE session, alive until the last thread has ended.
+ * One mount: what all parts of the daemon share. Made by main.c, the userdata of the FUSE session, alive
+ * until the last thread has ended.
  */
 #include <fuse_lowlevel.h>
 #include <stdbool.h>
@@ -24,7 +25,8 @@ struct fs {
 	struct transport transport;
 	struct passthrough passthrough;
 	struct node_table nodes;
-	/* Held while owner, mode or ACL change through the mount and until that is noted, so that it is not taken for a change behind it. */
+	/* Held while owner, mode or ACL change through the mount and until that is noted, so that it is not
+	 * taken for a change behind it. */
 	pthread_mutex_t rights_lock;
 	struct watch watch;
 	struct inspector inspector;

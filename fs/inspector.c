@@ -44,7 +44,7 @@ static int read_attached(const struct segfs_identity *file, char **ret_text)
 
 static void answer(struct fs *fs, const struct inspector_job *job)
 {
-	const struct segfs_identity file = { .dev = { fs->dev, fs->store.dev }, .ino = job->ino };
+	const struct segfs_identity file = {.dev = {fs->dev, fs->store.dev}, .ino = job->ino};
 	SEGFS_FREE char *text = NULL;
 	int r;
 
@@ -131,7 +131,7 @@ void inspector_submit(struct fs *fs, fuse_req_t req, enum inspection what, ino_t
 		reply(req, -ENOMEM);
 		return;
 	}
-	*job = (struct inspector_job){ .req = req, .what = what, .ino = ino, .size = size };
+	*job = (struct inspector_job){.req = req, .what = what, .ino = ino, .size = size};
 	pthread_mutex_lock(&inspector->lock);
 	*inspector->last = job;
 	inspector->last = &job->next;

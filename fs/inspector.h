@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * The slow lane: user.shm.lock and user.shm.attached are read from /proc, which takes milliseconds on a busy machine. One thread does that for all, so that
- * however many ask at once, the threads that serve names and opens stay free.
+ * The slow lane: user.shm.lock and user.shm.attached are read from /proc, which takes milliseconds on a busy
+ * machine. One thread does that for all, so that however many ask at once, the threads that serve names and
+ * opens stay free.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -28,5 +29,6 @@ int inspector_start(struct fs *fs);
 /* Ends the thread; what still waits is answered with EINTR. */
 void inspector_stop(struct fs *fs);
 
-/* Answer a GETXATTR of `size` bytes room for the file with this inode number of the store, later and from the other thread. */
+/* Answer a GETXATTR of `size` bytes room for the file with this inode number of the store, later and from the
+ * other thread. */
 void inspector_submit(struct fs *fs, struct fuse_req *req, enum inspection what, ino_t ino, size_t size);

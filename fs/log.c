@@ -25,14 +25,14 @@ static void emit(int priority, const char *level, const char *format, va_list ar
 		fprintf(stderr, "segfs: %s%s\n", level, line);
 }
 
-#define DEFINE_LOG(name, priority, level)                                                                         \
-	void name(const char *format, ...)                                                                        \
-	{                                                                                                         \
-		va_list args;                                                                                     \
-                                                                                                                  \
-		va_start(args, format);                                                                           \
-		emit(priority, level, format, args);                                                              \
-		va_end(args);                                                                                     \
+#define DEFINE_LOG(name, priority, level)                                                                    \
+	void name(const char *format, ...)                                                                   \
+	{                                                                                                    \
+		va_list args;                                                                                \
+                                                                                                             \
+		va_start(args, format);                                                                      \
+		emit(priority, level, format, args);                                                         \
+		va_end(args);                                                                                \
 	}
 
 DEFINE_LOG(log_error, LOG_ERR, "")

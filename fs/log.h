@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* One line an event: to stderr in the foreground, to syslog(3), and so the journal, in the background. Any thread. */
+/* One line an event: to stderr in the foreground, to syslog(3), and so the journal, in the background. Any
+ * thread. */
 #include <stdbool.h>
 
 /* From now on to syslog. */

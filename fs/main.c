@@ -34,7 +34,8 @@ static int open_store(struct fs *fs)
 	if (r == -EMEDIUMTYPE)
 		log_error("store %s is not on tmpfs; take /dev/shm, or mount -t tmpfs tmpfs DIRECTORY", path);
 	else if (r == -EPERM || r == -EACCES)
-		log_error("mounting needs root with CAP_SYS_ADMIN: sudo segfs %s %s", path, fs->options.mountpoint);
+		log_error("mounting needs root with CAP_SYS_ADMIN: sudo segfs %s %s", path,
+			  fs->options.mountpoint);
 	else if (r < 0)
 		log_error("store %s: %s", path, strerror(-r));
 	return r;
@@ -60,7 +61,7 @@ static int init_nodes(struct fs *fs)
 /* The session takes the descriptor over. */
 static int open_session(struct fs *fs, int fuse_fd)
 {
-	char name[] = "segfs", debug[] = "-d", *argv[] = { name, debug, NULL };
+	char name[] = "segfs", debug[] = "-d", *argv[] = {name, debug, NULL};
 	struct fuse_args args = FUSE_ARGS_INIT(fs->options.debug ? 2 : 1, argv);
 	int r;
 
@@ -212,8 +213,8 @@ static void log_counts(const struct transport *transport)
 		return;
 	for (unsigned i = 1; i < TRANSPORT_OPCODES; i++)
 		if (transport->counts[i])
-			fprintf(out, "%s%s %" PRIu64, ftell(out) ? ", " : "", transport_opcode_name(i) ?: "other",
-				transport->counts[i]);
+			fprintf(out, "%s%s %" PRIu64, ftell(out) ? ", " : "",
+				transport_opcode_name(i) ?: "other", transport->counts[i]);
 	if (fclose(out) == 0)
 		log_info("requests: %s", text);
 }
@@ -223,8 +224,8 @@ static void wait_for_end(struct fs *fs, int signals)
 {
 	for (;;) {
 		struct pollfd fds[] = {
-			{ .fd = signals, .events = POLLIN },
-			{ .fd = fs->workers.ended, .events = POLLIN },
+			{.fd = signals, .events = POLLIN},
+			{.fd = fs->workers.ended, .events = POLLIN},
 		};
 		struct signalfd_siginfo info;
 
@@ -339,7 +340,7 @@ static int run_in_background(struct fs *fs)
 
 int main(int argc, char **argv)
 {
-	struct fs fs = { .watch = { .inotify = -1, .wake = -1 }, .workers.ended = -1 };
+	struct fs fs = {.watch = {.inotify = -1, .wake = -1}, .workers.ended = -1};
 	int status;
 
 	switch (options_parse(argc, argv, &fs.options)) {

@@ -63,8 +63,9 @@ static unsigned flags_of(const struct options *options, const struct segfs_store
 		unsigned long st;
 		unsigned attr;
 	} inherited[] = {
-		{ ST_RDONLY, MOUNT_ATTR_RDONLY }, { ST_NOSUID, MOUNT_ATTR_NOSUID },   { ST_NODEV, MOUNT_ATTR_NODEV },
-		{ ST_NOEXEC, MOUNT_ATTR_NOEXEC }, { ST_NOATIME, MOUNT_ATTR_NOATIME },
+		{ST_RDONLY, MOUNT_ATTR_RDONLY},	  {ST_NOSUID, MOUNT_ATTR_NOSUID},
+		{ST_NODEV, MOUNT_ATTR_NODEV},	  {ST_NOEXEC, MOUNT_ATTR_NOEXEC},
+		{ST_NOATIME, MOUNT_ATTR_NOATIME},
 	};
 	unsigned flags = options->set_flags;
 	struct statvfs st;
@@ -83,27 +84,28 @@ static int configure(int context, const char *const parameters[][2])
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && parameters[i][0]; i++)
-		r = fsconfig(context, parameters[i][1] ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, parameters[i][0],
-			     parameters[i][1], 0);
+		r = fsconfig(context, parameters[i][1] ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG,
+			     parameters[i][0], parameters[i][1], 0);
 	if (r == 0)
 		r = fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
 	return r < 0 ? -errno : 0;
 }
 
-static int create(const struct options *options, const struct segfs_store *store, int fuse_fd, int *ret_mount_fd)
+static int create(const struct options *options, const struct segfs_store *store, int fuse_fd,
+		  int *ret_mount_fd)
 {
 	SEGFS_CLOSE int context = fsopen("fuse", FSOPEN_CLOEXEC);
 	char fd[16];
 	const char *const parameters[][2] = {
-		{ "source", options->store },
-		{ "subtype", "segfs" },
-		{ "fd", fd },
-		{ "rootmode", "40000" },
-		{ "user_id", "0" },
-		{ "group_id", "0" },
-		{ "default_permissions", NULL },
-		{ options->root_only ? NULL : "allow_other", NULL },
-		{ NULL, NULL },
+		{"source", options->store},
+		{"subtype", "segfs"},
+		{"fd", fd},
+		{"rootmode", "40000"},
+		{"user_id", "0"},
+		{"group_id", "0"},
+		{"default_permissions", NULL},
+		{options->root_only ? NULL : "allow_other", NULL},
+		{NULL, NULL},
 	};
 	int r, mount_fd;
 
@@ -120,7 +122,8 @@ static int create(const struct options *options, const struct segfs_store *store
 	return 0;
 }
 
-int mount_create(const struct options *options, const struct segfs_store *store, int *ret_fuse_fd, int *ret_mount_fd)
+int mount_create(const struct options *options, const struct segfs_store *store, int *ret_fuse_fd,
+		 int *ret_mount_fd)
 {
 	SEGFS_CLOSE int fd = -1;
 	int r;

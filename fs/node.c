@@ -69,11 +69,12 @@ uint64_t node_id(const struct node_table *table, ino_t ino)
 	return ino == table->root_ino ? NODE_ROOT : ino;
 }
 
-int node_table_init(struct node_table *table, ino_t root_ino, const struct segfs_handle *root, const struct told *told)
+int node_table_init(struct node_table *table, ino_t root_ino, const struct segfs_handle *root,
+		    const struct told *told)
 {
 	struct node_entry *entry;
 
-	*table = (struct node_table){ .root_ino = root_ino };
+	*table = (struct node_table){.root_ino = root_ino};
 	pthread_mutex_init(&table->lock, NULL);
 	entry = insert(table, NODE_ROOT, root);
 	if (!entry)
@@ -97,7 +98,7 @@ void node_table_destroy(struct node_table *table)
 {
 	struct node_entry *entry, *next;
 
-	HASH_ITER(hh, table->by_ino, entry, next)
+	HASH_ITER (hh, table->by_ino, entry, next)
 		entry_free(table, entry);
 	pthread_mutex_destroy(&table->lock);
 }
@@ -151,8 +152,8 @@ static int entry_move(struct node_entry *entry, uint64_t parent, const char *nam
 	return 0;
 }
 
-int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle *handle, const struct told *told,
-		  uint64_t parent, const char *name, bool *ret_is_new)
+int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle *handle,
+		  const struct told *told, uint64_t parent, const char *name, bool *ret_is_new)
 {
 	LOCKED(table);
 	uint64_t id = node_id(table, ino);
@@ -301,7 +302,7 @@ ssize_t node_list(struct node_table *table, uint64_t **ret_inos)
 	inos = calloc(HASH_CNT(hh, table->by_ino), sizeof(*inos));
 	if (!inos)
 		return -ENOMEM;
-	HASH_ITER(hh, table->by_ino, entry, next)
+	HASH_ITER (hh, table->by_ino, entry, next)
 		inos[n++] = entry->node.ino;
 	*ret_inos = inos;
 	return n;

@@ -4,10 +4,10 @@
 /*
  * The files the kernel knows: from its node id to a handle on the store, and what it was last told.
  *
- * A node id is the inode number in the store, so that it means the same to another worker; but the store's root, whose number is the one that FUSE
- * has for its own root, is NODE_ROOT.
- * A node costs memory only, no descriptor; it lives from the first reply that names it until the kernel forgets it.
- * Every function may be called from any thread. What this module does not do: it checks no permission and sends no notification.
+ * A node id is the inode number in the store, so that it means the same to another worker; but the store's
+ * root, whose number is the one that FUSE has for its own root, is NODE_ROOT. A node costs memory only, no
+ * descriptor; it lives from the first reply that names it until the kernel forgets it. Every function may be
+ * called from any thread. What this module does not do: it checks no permission and sends no notification.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -18,7 +18,8 @@
 
 #define NODE_ROOT (UINT64_C(1) << 63)
 
-/* An inode's attributes as the kernel last heard of them, as far as they tell whether something has changed since. */
+/* An inode's attributes as the kernel last heard of them, as far as they tell whether something has changed
+ * since. */
 struct told {
 	mode_t mode;
 	uid_t uid;
@@ -26,34 +27,36 @@ struct told {
 	nlink_t nlink;
 	off_t size;
 	struct timespec ctime;
-	uint64_t acl; /* a hash of a directory's access ACL; 0: none */
-	int64_t judge_until_ms; /* of CLOCK_MONOTONIC: rights have changed, and requests judged by the old ones may be under way */
+	uint64_t acl;		/* a hash of a directory's access ACL; 0: none */
+	int64_t judge_until_ms; /* of CLOCK_MONOTONIC: rights have changed, and requests judged by the old
+				   ones may be under way */
 };
 
 struct node {
 	uint64_t ino;
 	struct segfs_handle handle;
-	uint64_t n_lookups;  /* what the kernel has to give back by FORGET */
-	uint64_t parent;     /* node id of the directory it was last found in; 0: the root's */
-	char *name;	     /* and its name there, owned; NULL once it has none that we know of */
+	uint64_t n_lookups;	    /* what the kernel has to give back by FORGET */
+	uint64_t parent;	    /* node id of the directory it was last found in; 0: the root's */
+	char *name;		    /* and its name there, owned; NULL once it has none that we know of */
 	struct timespec name_ctime; /* the file's ctime when the name was last seen to lead to it */
 	nlink_t name_nlink;	    /* and its number of links */
-	bool renamed;		    /* found by another name than before: the kernel may still have it under the old one */
+	bool renamed; /* found by another name than before: the kernel may still have it under the old one */
 	struct told told;
-	int backing_id;	     /* of passthrough; 0: none yet */
-	int watch;	     /* a directory's inotify watch; -1: none */
-	int pin;	     /* a descriptor that keeps a file without a name alive, owned; -1: none */
+	int backing_id; /* of passthrough; 0: none yet */
+	int watch;	/* a directory's inotify watch; -1: none */
+	int pin;	/* a descriptor that keeps a file without a name alive, owned; -1: none */
 };
 
 struct node_table {
 	pthread_mutex_t lock;
-	ino_t root_ino; /* the root's inode number in the store */
+	ino_t root_ino;		     /* the root's inode number in the store */
 	struct node_entry *by_ino;   /* uthash */
 	struct node_entry *by_watch; /* uthash, directories alone */
 };
 
 /* The table begins with the root, which is never forgotten. 0 or -errno. */
-int node_table_init(struct node_table *table, ino_t root_ino, const struct segfs_handle *root, const struct told *told);
+int node_table_init(struct node_table *table, ino_t root_ino, const struct segfs_handle *root,
+		    const struct told *told);
 void node_table_destroy(struct node_table *table);
 
 /* Copy a node out. `ret_node->name` is NULL in the copy. 0 or -ESTALE if it is not known. */
@@ -63,22 +66,23 @@ int node_get(struct node_table *table, uint64_t ino, struct node *ret_node);
 int node_get_named(struct node_table *table, uint64_t ino, struct node *ret_node, char **ret_name);
 
 /*
- * The kernel is about to be told of a file: count that, and note where it is and what it looks like. A new node is made for an
- * unknown one. *ret_is_new tells. 0 or -ENOMEM.
+ * The kernel is about to be told of a file: count that, and note where it is and what it looks like. A new
+ * node is made for an unknown one. *ret_is_new tells. 0 or -ENOMEM.
  */
-int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle *handle, const struct told *told,
-		  uint64_t parent, const char *name, bool *ret_is_new);
+int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle *handle,
+		  const struct told *told, uint64_t parent, const char *name, bool *ret_is_new);
 
 /*
- * The kernel has given back `n` lookups. True if the node is gone: *ret_node is its last state (the name is NULL), and backing id,
- * watch and pin are the caller's to end.
+ * The kernel has given back `n` lookups. True if the node is gone: *ret_node is its last state (the name is
+ * NULL), and backing id, watch and pin are the caller's to end.
  */
 bool node_forget(struct node_table *table, uint64_t ino, uint64_t n, struct node *ret_node);
 
 /* The file has lost its last name: keep this descriptor (O_PATH) of it. True if it was taken over. */
 bool node_pin(struct node_table *table, uint64_t ino, int fd);
 
-/* Note what the kernel is told now, or will find out as it has to ask again. A time to judge until is never brought forward. */
+/* Note what the kernel is told now, or will find out as it has to ask again. A time to judge until is never
+ * brought forward. */
 void node_tell(struct node_table *table, uint64_t ino, const struct told *told);
 
 /* The file `ino` is now called `name` in `parent`; a NULL name: no longer called anything we know. */
@@ -100,7 +104,8 @@ void node_set_watch(struct node_table *table, uint64_t ino, int watch);
 /* The directory that a watch is on. 0 if there is none. */
 uint64_t node_of_watch(struct node_table *table, int watch);
 
-/* All node ids of this moment, for the rare cases that concern every file. A count, *ret_inos to be freed; or -ENOMEM. */
+/* All node ids of this moment, for the rare cases that concern every file. A count, *ret_inos to be freed; or
+ * -ENOMEM. */
 ssize_t node_list(struct node_table *table, uint64_t **ret_inos);
 
 /* A node id from an inode number of the store. */

@@ -39,7 +39,8 @@ static void reply_attr(fuse_req_t req, uint64_t ino, int fd)
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	static const struct stat unseen_root = { .st_ino = FUSE_ROOT_ID, .st_mode = S_IFDIR | 0755, .st_nlink = 2 };
+	static const struct stat unseen_root = {
+		.st_ino = FUSE_ROOT_ID, .st_mode = S_IFDIR | 0755, .st_nlink = 2};
 	SEGFS_CLOSE int fd = -1;
 
 	if (ino == FUSE_ROOT_ID) {
@@ -53,7 +54,8 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		reply_attr(req, ino, fd);
 }
 
-/* Without a capability: by the path of the O_PATH descriptor, so that the store's kernel judges as for truncate(2). */
+/* Without a capability: by the path of the O_PATH descriptor, so that the store's kernel judges as for
+ * truncate(2). */
 static int set_size(int fd, int open_fd, off_t size)
 {
 	char path[SEGFS_FD_PATH_MAX];
@@ -139,8 +141,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
 	if (r >= 0 && !fi)
 		r = fresh_check_parent(req, ino);
 	if (r >= 0)
-		r = to_set & RIGHTS ? set_rights(req, ino, fd, open_fd, attr, to_set) :
-				      set_as_caller(req, fd, open_fd, attr, to_set);
+		r = to_set & RIGHTS ? set_rights(req, ino, fd, open_fd, attr, to_set)
+				    : set_as_caller(req, fd, open_fd, attr, to_set);
 	if (r < 0)
 		reply(req, r);
 	else

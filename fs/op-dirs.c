@@ -13,9 +13,9 @@
 
 /* An open directory, behind fuse_file_info.fh. The kernel sends one READDIR at a time for it. */
 struct open_dir {
-	DIR *stream;	       /* owned */
+	DIR *stream;		/* owned */
 	struct dirent *pending; /* read, but did not fit into the last reply; borrowed from the stream */
-	off_t offset;	       /* of the next entry */
+	off_t offset;		/* of the next entry */
 };
 
 static struct open_dir *open_dir_of(const struct fuse_file_info *fi)
@@ -106,26 +106,30 @@ static bool is_dot(const char *name)
 }
 
 /*
- * What READDIRPLUS tells of an entry. Directories are left to LOOKUP, which also begins to watch them; so is what vanished just now.
- * A node id of 0 tells the kernel that it gets a name and a type only.
+ * What READDIRPLUS tells of an entry. Directories are left to LOOKUP, which also begins to watch them; so is
+ * what vanished just now. A node id of 0 tells the kernel that it gets a name and a type only.
  */
 static bool entry_plus(struct fs *fs, uint64_t parent, int dir_fd, const struct dirent *dirent,
 		       struct fuse_entry_param *entry)
 {
-	if (!is_dot(dirent->d_name) && dirent->d_type != DT_DIR && op_entry(fs, parent, dir_fd, dirent->d_name, entry) == 0)
+	if (!is_dot(dirent->d_name) && dirent->d_type != DT_DIR &&
+	    op_entry(fs, parent, dir_fd, dirent->d_name, entry) == 0)
 		return true;
-	*entry = (struct fuse_entry_param){ .attr = { .st_ino = dirent->d_ino, .st_mode = DTTOIF(dirent->d_type) } };
+	*entry = (struct fuse_entry_param){
+		.attr = {.st_ino = dirent->d_ino, .st_mode = DTTOIF(dirent->d_type)}};
 	return false;
 }
 
-static size_t add_plain(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size_t size, const struct dirent *dirent)
+static size_t add_plain(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size_t size,
+			const struct dirent *dirent)
 {
-	struct stat st = { .st_ino = dirent->d_ino, .st_mode = DTTOIF(dirent->d_type) };
+	struct stat st = {.st_ino = dirent->d_ino, .st_mode = DTTOIF(dirent->d_type)};
 
 	return fuse_add_direntry(req, buf, size, dirent->d_name, &st, dirent->d_off);
 }
 
-static size_t add_plus(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size_t size, const struct dirent *dirent)
+static size_t add_plus(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size_t size,
+		       const struct dirent *dirent)
 {
 	struct fs *fs = fs_of(req);
 	struct fuse_entry_param entry;
@@ -144,7 +148,8 @@ static size_t add_plus(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size
 typedef size_t (*add_entry_fn)(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size_t size,
 			       const struct dirent *dirent);
 
-static void read_entries(fuse_req_t req, uint64_t ino, size_t size, off_t offset, struct open_dir *dir, add_entry_fn add)
+static void read_entries(fuse_req_t req, uint64_t ino, size_t size, off_t offset, struct open_dir *dir,
+			 add_entry_fn add)
 {
 	SEGFS_FREE char *buf = malloc(size);
 	struct dirent *dirent;

@@ -11,15 +11,17 @@
 #include "reply.h"
 #include "util.h"
 
-/* Set by the kernel for execve(2) and nobody else (__FMODE_EXEC, include/linux/fs.h): open to run, which needs no read permission. */
+/* Set by the kernel for execve(2) and nobody else (__FMODE_EXEC, include/linux/fs.h): open to run, which
+ * needs no read permission. */
 #define OPENED_TO_RUN 0x20
 
-/* The most that one COPY_FILE_RANGE copies: a short count is a legal answer, and no request should take long. */
+/* The most that one COPY_FILE_RANGE copies: a short count is a legal answer, and no request should take long.
+ */
 #define COPY_MAX (16 << 20)
 
 /*
- * Whether the requester may open the file in this way is found out by doing it. The descriptor is then of no more use: the kernel
- * opens the file behind the backing id with the requester's flags.
+ * Whether the requester may open the file in this way is found out by doing it. The descriptor is then of no
+ * more use: the kernel opens the file behind the backing id with the requester's flags.
  */
 static int try_open_as_caller(fuse_req_t req, int fd, int flags)
 {
@@ -30,7 +32,8 @@ static int try_open_as_caller(fuse_req_t req, int fd, int flags)
 		return r;
 	if (flags & OPENED_TO_RUN)
 		return faccessat(fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) < 0 ? -errno : 0;
-	opened = segfs_store_reopen(&fs_of(req)->store, fd, (flags & ~(O_CREAT | O_EXCL | O_NOCTTY)) | O_NONBLOCK);
+	opened = segfs_store_reopen(&fs_of(req)->store, fd,
+				    (flags & ~(O_CREAT | O_EXCL | O_NOCTTY)) | O_NONBLOCK);
 	return MIN(opened, 0);
 }
 
@@ -64,10 +67,11 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 }
 
 /*
- * Make a file, or open what has got there behind the kernel's back, with every rule of open(2) that the store's kernel has for O_CREAT.
- * O_NONBLOCK: that could be a FIFO.
+ * Make a file, or open what has got there behind the kernel's back, with every rule of open(2) that the
+ * store's kernel has for O_CREAT. O_NONBLOCK: that could be a FIFO.
  */
-static int create_as_caller(fuse_req_t req, int dir, const char *name, mode_t mode, int flags, bool *ret_is_new)
+static int create_as_caller(fuse_req_t req, int dir, const char *name, mode_t mode, int flags,
+			    bool *ret_is_new)
 {
 	AS_CALLER int r = caller_become(req);
 	int fd;
@@ -152,8 +156,8 @@ void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file
 }
 
 /*
- * tmpfs counts pages beyond the end of the file against RLIMIT_FSIZE, which FUSE leaves out and which is the requester's, not this process's.
- * (A size that grows is checked by the kernel before we are asked.)
+ * tmpfs counts pages beyond the end of the file against RLIMIT_FSIZE, which FUSE leaves out and which is the
+ * requester's, not this process's. (A size that grows is checked by the kernel before we are asked.)
  */
 static int check_size_limit(fuse_req_t req, int fd, int mode, off_t end)
 {
@@ -165,10 +169,11 @@ static int check_size_limit(fuse_req_t req, int fd, int mode, off_t end)
 }
 
 /*
- * What follows acts on a file that the requester has open already: that was judged then. It becomes the requester all the same,
- * since set-user-ID bits go when somebody without CAP_FSETID changes the file.
+ * What follows acts on a file that the requester has open already: that was judged then. It becomes the
+ * requester all the same, since set-user-ID bits go when somebody without CAP_FSETID changes the file.
  */
-void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi)
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+		  struct fuse_file_info *fi)
 {
 	SEGFS_CLOSE int fd = op_open_node(fs_of(req), ino, O_RDWR);
 	int r = fd;
@@ -196,7 +201,8 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse
 		fuse_reply_lseek(req, found);
 }
 
-static ssize_t copy_as_caller(fuse_req_t req, int in, off_t in_off, int out, off_t out_off, size_t len, unsigned flags)
+static ssize_t copy_as_caller(fuse_req_t req, int in, off_t in_off, int out, off_t out_off, size_t len,
+			      unsigned flags)
 {
 	AS_CALLER int r = caller_become(req);
 	ssize_t n;
@@ -207,8 +213,8 @@ static ssize_t copy_as_caller(fuse_req_t req, int in, off_t in_off, int out, off
 	return n < 0 ? -errno : n;
 }
 
-void op_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t in_off, struct fuse_file_info *in_fi, fuse_ino_t out,
-			off_t out_off, struct fuse_file_info *out_fi, size_t len, int flags)
+void op_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t in_off, struct fuse_file_info *in_fi,
+			fuse_ino_t out, off_t out_off, struct fuse_file_info *out_fi, size_t len, int flags)
 {
 	struct fs *fs = fs_of(req);
 	SEGFS_CLOSE int in_fd = op_open_node(fs, in, O_RDONLY);

@@ -23,7 +23,8 @@ static uint64_t generation_of(const struct segfs_handle *handle)
 }
 
 /*
- * One of several names of a file is asked for at each use: told only of another name, we could not see that this one has come to mean another file.
+ * One of several names of a file is asked for at each use: told only of another name, we could not see that
+ * this one has come to mean another file.
  */
 static double entry_timeout(const struct fuse_entry_param *entry)
 {
@@ -86,7 +87,8 @@ static void lookup_store(fuse_req_t req, const char *name)
 }
 
 /*
- * As root: whether the requester may pass here was the kernel's to judge, and fresh_check_rights() makes sure that it judged by the truth.
+ * As root: whether the requester may pass here was the kernel's to judge, and fresh_check_rights() makes sure
+ * that it judged by the truth.
  */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
@@ -180,20 +182,21 @@ static void make(fuse_req_t req, uint64_t parent, const char *name, const struct
 
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
-	make(req, parent, name, &(struct new_file){ .mode = mode, .rdev = rdev });
+	make(req, parent, name, &(struct new_file){.mode = mode, .rdev = rdev});
 }
 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-	make(req, parent, name, &(struct new_file){ .mode = S_IFDIR | mode });
+	make(req, parent, name, &(struct new_file){.mode = S_IFDIR | mode});
 }
 
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
-	make(req, parent, name, &(struct new_file){ .mode = S_IFLNK, .target = target });
+	make(req, parent, name, &(struct new_file){.mode = S_IFLNK, .target = target});
 }
 
-/* By way of /proc/self/fd, which needs no capability; the store's kernel still applies fs.protected_hardlinks. */
+/* By way of /proc/self/fd, which needs no capability; the store's kernel still applies
+ * fs.protected_hardlinks. */
 static int link_as_caller(fuse_req_t req, int fd, int dir, const char *name)
 {
 	AS_CALLER int r = caller_become(req);
@@ -234,7 +237,7 @@ static void victim_clear(struct victim *victim)
 
 static struct victim victim_at(struct fs *fs, int dir, const char *name)
 {
-	struct victim victim = { .fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC) };
+	struct victim victim = {.fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC)};
 	struct stat st;
 
 	if (victim.fd >= 0 && fstat(victim.fd, &st) == 0)
@@ -243,8 +246,8 @@ static struct victim victim_at(struct fs *fs, int dir, const char *name)
 }
 
 /*
- * The name is gone. Somebody may still have the file open, without a backing id to keep it alive (a directory, a FIFO, an O_PATH descriptor); so a
- * descriptor does, until the kernel forgets it.
+ * The name is gone. Somebody may still have the file open, without a backing id to keep it alive (a
+ * directory, a FIFO, an O_PATH descriptor); so a descriptor does, until the kernel forgets it.
  */
 static void bury(struct fs *fs, struct victim *victim, uint64_t parent, const char *name)
 {
@@ -271,7 +274,7 @@ static int unlink_as_caller(fuse_req_t req, int dir, const char *name, int flags
 
 static void remove_name(fuse_req_t req, uint64_t parent, const char *name, int flags)
 {
-	SEGFS_CLEANUP(victim_clear) struct victim victim = { .fd = -1 };
+	SEGFS_CLEANUP(victim_clear) struct victim victim = {.fd = -1};
 	struct fs *fs = fs_of(req);
 	SEGFS_CLOSE int dir = op_open_directory(req, parent);
 	int r = dir;
@@ -303,7 +306,8 @@ static uint64_t node_at(struct fs *fs, int dir, const char *name)
 	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : node_id(&fs->nodes, st.st_ino);
 }
 
-static int rename_as_caller(fuse_req_t req, int dir, const char *name, int new_dir, const char *new_name, unsigned flags)
+static int rename_as_caller(fuse_req_t req, int dir, const char *name, int new_dir, const char *new_name,
+			    unsigned flags)
 {
 	AS_CALLER int r = caller_become(req);
 
@@ -315,7 +319,7 @@ static int rename_as_caller(fuse_req_t req, int dir, const char *name, int new_d
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent, const char *newname,
 	       unsigned int flags)
 {
-	SEGFS_CLEANUP(victim_clear) struct victim target = { .fd = -1 };
+	SEGFS_CLEANUP(victim_clear) struct victim target = {.fd = -1};
 	struct fs *fs = fs_of(req);
 	SEGFS_CLOSE int dir = op_open_directory(req, parent);
 	SEGFS_CLOSE int new_dir = op_open_directory(req, newparent);

@@ -106,14 +106,16 @@ static int may_write(fuse_req_t req, int fd)
 	return faccessat(fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) < 0 ? -errno : 0;
 }
 
-static void get_ours(fuse_req_t req, enum attribute attribute, const char *name, const struct target *target, size_t size)
+static void get_ours(fuse_req_t req, enum attribute attribute, const char *name, const struct target *target,
+		     size_t size)
 {
 	SEGFS_CLOSE int fd = open_to_read(req, target->fd);
 	SEGFS_FREE char *value = NULL;
 	ssize_t n = fd;
 
 	if (fd >= 0 && (attribute == ATTRIBUTE_LOCK || attribute == ATTRIBUTE_ATTACHED)) {
-		inspector_submit(fs_of(req), req, attribute == ATTRIBUTE_LOCK ? INSPECT_LOCK : INSPECT_ATTACHED,
+		inspector_submit(fs_of(req), req,
+				 attribute == ATTRIBUTE_LOCK ? INSPECT_LOCK : INSPECT_ATTACHED,
 				 target->st.st_ino, size);
 		return;
 	}
@@ -127,7 +129,7 @@ static void get_ours(fuse_req_t req, enum attribute attribute, const char *name,
 
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-	SEGFS_CLEANUP(target_clear) struct target target = { .fd = -1 };
+	SEGFS_CLEANUP(target_clear) struct target target = {.fd = -1};
 	enum attribute attribute = attribute_of(name);
 	int r = target_open(req, ino, &target);
 
@@ -141,8 +143,8 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 		get_from_store(req, target.fd, name, size);
 }
 
-static int set_stored(fuse_req_t req, uint64_t ino, const struct target *target, const char *name, const char *value,
-		      size_t size, int flags)
+static int set_stored(fuse_req_t req, uint64_t ino, const struct target *target, const char *name,
+		      const char *value, size_t size, int flags)
 {
 	SEGFS_CLOSE int fd = op_open_node(fs_of(req), ino, O_RDWR);
 	AS_CALLER int r = caller_become(req);
@@ -152,8 +154,8 @@ static int set_stored(fuse_req_t req, uint64_t ino, const struct target *target,
 	return attribute_store(name, fd, target->st.st_ino, value, size, flags);
 }
 
-static int set_ours(fuse_req_t req, uint64_t ino, enum attribute attribute, const struct target *target, const char *name,
-		    const char *value, size_t size, int flags)
+static int set_ours(fuse_req_t req, uint64_t ino, enum attribute attribute, const struct target *target,
+		    const char *name, const char *value, size_t size, int flags)
 {
 	int r = may_write(req, target->fd);
 
@@ -170,8 +172,8 @@ static bool is_acl(const char *name)
 	return !strcmp(name, "system.posix_acl_access");
 }
 
-static int change_store(fuse_req_t req, uint64_t ino, const struct target *target, const char *name, const char *value,
-			size_t size, int flags, bool remove)
+static int change_store(fuse_req_t req, uint64_t ino, const struct target *target, const char *name,
+			const char *value, size_t size, int flags, bool remove)
 {
 	struct fs *fs = fs_of(req);
 	bool acl = is_acl(name);
@@ -179,7 +181,8 @@ static int change_store(fuse_req_t req, uint64_t ino, const struct target *targe
 
 	if (acl)
 		pthread_mutex_lock(&fs->rights_lock);
-	r = remove ? store_remove(req, target->fd, name) : store_set(req, target->fd, name, value, size, flags);
+	r = remove ? store_remove(req, target->fd, name)
+		   : store_set(req, target->fd, name, value, size, flags);
 	if (acl) {
 		fresh_note(fs, ino, target->fd);
 		pthread_mutex_unlock(&fs->rights_lock);
@@ -189,7 +192,7 @@ static int change_store(fuse_req_t req, uint64_t ino, const struct target *targe
 
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
-	SEGFS_CLEANUP(target_clear) struct target target = { .fd = -1 };
+	SEGFS_CLEANUP(target_clear) struct target target = {.fd = -1};
 	enum attribute attribute = attribute_of(name);
 	int r = target_open(req, ino, &target);
 
@@ -205,14 +208,15 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 }
 
 /* A .npy header's words are not ours to remove, nor is what is computed. */
-static int remove_ours(fuse_req_t req, enum attribute attribute, const struct target *target, const char *name)
+static int remove_ours(fuse_req_t req, enum attribute attribute, const struct target *target,
+		       const char *name)
 {
 	return attribute_is_live(attribute) ? -EOPNOTSUPP : store_remove(req, target->fd, name);
 }
 
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	SEGFS_CLEANUP(target_clear) struct target target = { .fd = -1 };
+	SEGFS_CLEANUP(target_clear) struct target target = {.fd = -1};
 	enum attribute attribute = attribute_of(name);
 	int r = target_open(req, ino, &target);
 
@@ -239,7 +243,7 @@ static ssize_t store_list(int fd, char *names)
 
 static ssize_t list(fuse_req_t req, uint64_t ino, char **ret_list)
 {
-	SEGFS_CLEANUP(target_clear) struct target target = { .fd = -1 };
+	SEGFS_CLEANUP(target_clear) struct target target = {.fd = -1};
 	SEGFS_FREE char *names = malloc(VALUE_MAX);
 	SEGFS_CLOSE int fd = -1;
 	ssize_t n;
@@ -255,7 +259,8 @@ static ssize_t list(fuse_req_t req, uint64_t ino, char **ret_list)
 		return n;
 	if (target.is_segment)
 		fd = open_to_read(req, target.fd);
-	return attribute_list(names, (size_t)n, fuse_req_ctx(req)->uid == 0, target.is_segment, fd, target.st.st_ino, ret_list);
+	return attribute_list(names, (size_t)n, fuse_req_ctx(req)->uid == 0, target.is_segment, fd,
+			      target.st.st_ino, ret_list);
 }
 
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)

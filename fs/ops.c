@@ -35,18 +35,19 @@ double op_timeout(struct fs *fs, uint64_t parent)
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
-	const unsigned wanted = FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_DONT_MASK | FUSE_CAP_POSIX_ACL | FUSE_CAP_READDIRPLUS |
-				FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS |
-				FUSE_CAP_ASYNC_READ;
+	const unsigned wanted = FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_DONT_MASK | FUSE_CAP_POSIX_ACL |
+				FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS |
+				FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_ASYNC_READ;
 
 	conn->want = wanted & conn->capable;
 	conn->time_gran = 1;
 }
 
 /*
- * Not here: read and write, which passthrough keeps in the kernel; flock and fcntl locks, which the kernel keeps by itself unless asked not to; flush, fsync,
- * which mean nothing to memory (the kernel learns that from ENOSYS and asks no more); release, as an open holds nothing of ours; access,
- * which default_permissions answers.
+ * Not here: read and write, which passthrough keeps in the kernel; flock and fcntl locks, which the kernel
+ * keeps by itself unless asked not to; flush, fsync, which mean nothing to memory (the kernel learns that
+ * from ENOSYS and asks no more); release, as an open holds nothing of ours; access, which default_permissions
+ * answers.
  */
 const struct fuse_lowlevel_ops ops = {
 	.init = op_init,

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * The request handlers, one a FUSE request; the contract of each is in libfuse's fuse_lowlevel.h. Each resolves its node, lets the store's
- * kernel do the work as the requester, and replies once. None waits for another process, scans /proc or touches the mount.
+ * The request handlers, one a FUSE request; the contract of each is in libfuse's fuse_lowlevel.h. Each
+ * resolves its node, lets the store's kernel do the work as the requester, and replies once. None waits for
+ * another process, scans /proc or touches the mount.
  */
 #include "fs.h"
 
@@ -15,8 +16,8 @@ extern const struct fuse_lowlevel_ops ops;
 int op_open_node(struct fs *fs, uint64_t ino, int flags);
 
 /*
- * The same for a directory in which something is to be done by name (O_PATH), after asking whether the kernel came here by the truth.
- * -ESTALE: it shall walk the path again.
+ * The same for a directory in which something is to be done by name (O_PATH), after asking whether the kernel
+ * came here by the truth. -ESTALE: it shall walk the path again.
  */
 int op_open_directory(fuse_req_t req, uint64_t ino);
 
@@ -36,8 +37,10 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent, const char *newname,
 	       unsigned int flags);
 
-/* Remembers the file called `name` in the open directory and fills in what the kernel is told of it. 0 or -errno. */
-int op_entry(struct fs *fs, uint64_t parent, int dir_fd, const char *name, struct fuse_entry_param *ret_entry);
+/* Remembers the file called `name` in the open directory and fills in what the kernel is told of it. 0 or
+ * -errno. */
+int op_entry(struct fs *fs, uint64_t parent, int dir_fd, const char *name,
+	     struct fuse_entry_param *ret_entry);
 /* The same for an open file; a NULL name for one that has none yet. */
 int op_entry_of(struct fs *fs, uint64_t parent, const char *name, int fd, struct fuse_entry_param *ret_entry);
 /* `n` lookups of a node are given back, by FORGET or because the reply never was sent. */
@@ -47,10 +50,11 @@ void op_take_back(struct fs *fs, uint64_t ino, uint64_t n);
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
 void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file_info *fi);
-void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi);
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+		  struct fuse_file_info *fi);
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
-void op_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t in_off, struct fuse_file_info *in_fi, fuse_ino_t out,
-			off_t out_off, struct fuse_file_info *out_fi, size_t len, int flags);
+void op_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t in_off, struct fuse_file_info *in_fi,
+			fuse_ino_t out, off_t out_off, struct fuse_file_info *out_fi, size_t len, int flags);
 
 /* Attributes: op-attrs.c */
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

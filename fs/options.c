@@ -35,25 +35,26 @@ static const struct {
 	const char *name;
 	unsigned set, clear;
 } mount_flags[] = {
-	{ "ro", MOUNT_ATTR_RDONLY, 0 },
-	{ "rw", 0, MOUNT_ATTR_RDONLY },
-	{ "nosuid", MOUNT_ATTR_NOSUID, 0 },
-	{ "suid", 0, MOUNT_ATTR_NOSUID },
-	{ "nodev", MOUNT_ATTR_NODEV, 0 },
-	{ "dev", 0, MOUNT_ATTR_NODEV },
-	{ "noexec", MOUNT_ATTR_NOEXEC, 0 },
-	{ "exec", 0, MOUNT_ATTR_NOEXEC },
-	{ "noatime", MOUNT_ATTR_NOATIME, MOUNT_ATTR_STRICTATIME },
-	{ "strictatime", MOUNT_ATTR_STRICTATIME, MOUNT_ATTR_NOATIME },
-	{ "relatime", 0, MOUNT_ATTR_NOATIME | MOUNT_ATTR_STRICTATIME },
-	{ "nodiratime", MOUNT_ATTR_NODIRATIME, 0 },
-	{ "diratime", 0, MOUNT_ATTR_NODIRATIME },
+	{"ro", MOUNT_ATTR_RDONLY, 0},
+	{"rw", 0, MOUNT_ATTR_RDONLY},
+	{"nosuid", MOUNT_ATTR_NOSUID, 0},
+	{"suid", 0, MOUNT_ATTR_NOSUID},
+	{"nodev", MOUNT_ATTR_NODEV, 0},
+	{"dev", 0, MOUNT_ATTR_NODEV},
+	{"noexec", MOUNT_ATTR_NOEXEC, 0},
+	{"exec", 0, MOUNT_ATTR_NOEXEC},
+	{"noatime", MOUNT_ATTR_NOATIME, MOUNT_ATTR_STRICTATIME},
+	{"strictatime", MOUNT_ATTR_STRICTATIME, MOUNT_ATTR_NOATIME},
+	{"relatime", 0, MOUNT_ATTR_NOATIME | MOUNT_ATTR_STRICTATIME},
+	{"nodiratime", MOUNT_ATTR_NODIRATIME, 0},
+	{"diratime", 0, MOUNT_ATTR_NODIRATIME},
 };
 
 /* What mount(8), fstab(5) and systemd.mount(5) pass along for themselves, and what is so anyway. */
 static const char *const ignored[] = {
-	"defaults", "auto", "noauto", "nofail", "_netdev", "user", "nouser", "users", "owner", "group",
-	"sync", "async", "allow_other", "default_permissions", "x-", "comment=",
+	"defaults", "auto",	"noauto", "nofail", "_netdev", "user",	      "nouser",
+	"users",    "owner",	"group",  "sync",   "async",   "allow_other", "default_permissions",
+	"x-",	    "comment=",
 };
 
 static bool is_ignored(const char *option)
@@ -112,9 +113,11 @@ static bool parse_mount_options(char *text, struct options *options)
 static bool parse_flags(int argc, char **argv, struct options *options, bool *ret_done)
 {
 	static const struct option longopts[] = {
-		{ "foreground", no_argument, NULL, 'f' }, { "debug", no_argument, NULL, 'd' },
-		{ "help", no_argument, NULL, 'h' },	  { "version", no_argument, NULL, 'V' },
-		{ NULL, 0, NULL, 0 },
+		{"foreground", no_argument, NULL, 'f'},
+		{"debug", no_argument, NULL, 'd'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -156,7 +159,7 @@ static char *absolute(const char *path, const char *what)
 
 enum options_result options_parse(int argc, char **argv, struct options *ret_options)
 {
-	struct options options = { .threads = DEFAULT_THREADS };
+	struct options options = {.threads = DEFAULT_THREADS};
 	bool done = false;
 
 	if (!parse_flags(argc, argv, &options, &done))
@@ -164,7 +167,8 @@ enum options_result options_parse(int argc, char **argv, struct options *ret_opt
 	if (done)
 		return OPTIONS_DONE;
 	if (argc - optind != 2) {
-		log_error("a store and a mountpoint are wanted: segfs /dev/shm /mnt/shm (segfs --help tells more)");
+		log_error(
+			"a store and a mountpoint are wanted: segfs /dev/shm /mnt/shm (segfs --help tells more)");
 		return OPTIONS_BAD;
 	}
 	options.store = absolute(argv[optind], "store");

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The command line: segfs [-fd] [-o OPTIONS] STORE MOUNTPOINT, with the options of mount(8) where they mean something here. */
+/* The command line: segfs [-fd] [-o OPTIONS] STORE MOUNTPOINT, with the options of mount(8) where they mean
+ * something here. */
 #include <stdbool.h>
 
 struct options {
 	char *store, *mountpoint; /* absolute, owned */
 	bool foreground, debug;
-	bool root_only;		  /* only root may use the mount: the kernel is not given allow_other */
-	/* MOUNT_ATTR_* of mount_setattr(2) that were asked for, and asked away; the rest is as on the store's own mount. */
+	bool root_only; /* only root may use the mount: the kernel is not given allow_other */
+	/* MOUNT_ATTR_* of mount_setattr(2) that were asked for, and asked away; the rest is as on the store's
+	 * own mount. */
 	unsigned set_flags, clear_flags;
 	unsigned threads;
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_BAD };
 
-/* Parse; print what --help and --version ask for, or what is wrong and how it is right. OPTIONS_BAD leaves *ret_options untouched. */
+/* Parse; print what --help and --version ask for, or what is wrong and how it is right. OPTIONS_BAD leaves
+ * *ret_options untouched. */
 enum options_result options_parse(int argc, char **argv, struct options *ret_options);
 void options_clear(struct options *options);

@@ -26,12 +26,12 @@ void passthrough_init(struct passthrough *passthrough, int fuse_fd)
 }
 
 /*
- * The kernel keeps the credentials of this moment for every later write. Without CAP_FSETID such a write takes set-user-ID and set-group-ID
- * bits away from the file, as the writer's own write to the store would.
+ * The kernel keeps the credentials of this moment for every later write. Without CAP_FSETID such a write
+ * takes set-user-ID and set-group-ID bits away from the file, as the writer's own write to the store would.
  */
 static int backing_open(const struct passthrough *passthrough, int fd)
 {
-	struct backing_map map = { .fd = fd };
+	struct backing_map map = {.fd = fd};
 	int id;
 
 	caller_drop_fsetid();
@@ -65,8 +65,8 @@ static int open_backing_file(const struct segfs_store *store, const struct segfs
 	return fd == -EROFS ? segfs_store_open_handle(store, handle, O_RDONLY) : fd;
 }
 
-static int register_node(struct passthrough *passthrough, const struct segfs_store *store, struct node_table *nodes,
-			 uint64_t ino)
+static int register_node(struct passthrough *passthrough, const struct segfs_store *store,
+			 struct node_table *nodes, uint64_t ino)
 {
 	SEGFS_CLOSE int fd = -1;
 	struct node node;
@@ -84,7 +84,8 @@ static int register_node(struct passthrough *passthrough, const struct segfs_sto
 	return id;
 }
 
-int passthrough_get(struct passthrough *passthrough, const struct segfs_store *store, struct node_table *nodes, uint64_t ino)
+int passthrough_get(struct passthrough *passthrough, const struct segfs_store *store,
+		    struct node_table *nodes, uint64_t ino)
 {
 	struct node node;
 	int id;

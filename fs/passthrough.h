@@ -2,11 +2,12 @@
 #pragma once
 
 /*
- * Backing ids: what an open's reply names, so that the kernel runs read, write and mmap on the file in the store.
+ * Backing ids: what an open's reply names, so that the kernel runs read, write and mmap on the file in the
+ * store.
  *
- * All concurrent opens of one inode must name one id, so there is one a node: read-write, whatever its openers asked for (the kernel enforces
- * their flags on their own file), registered at the first open and kept until the kernel forgets the node.
- * Source: Linux fs/fuse/backing.c, fs/fuse/iomode.c.
+ * All concurrent opens of one inode must name one id, so there is one a node: read-write, whatever its
+ * openers asked for (the kernel enforces their flags on their own file), registered at the first open and
+ * kept until the kernel forgets the node. Source: Linux fs/fuse/backing.c, fs/fuse/iomode.c.
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -23,13 +24,14 @@ struct passthrough {
 void passthrough_init(struct passthrough *passthrough, int fuse_fd);
 
 /*
- * Is passthrough to be had on this connection, for files of this store? Tried with a real file without a name.
- * 0, or -errno: -EPERM means a process without CAP_SYS_ADMIN in the initial user namespace.
+ * Is passthrough to be had on this connection, for files of this store? Tried with a real file without a
+ * name. 0, or -errno: -EPERM means a process without CAP_SYS_ADMIN in the initial user namespace.
  */
 int passthrough_probe(struct passthrough *passthrough, const struct segfs_store *store);
 
 /* The backing id of a node, registered if need be. Call as root. A positive id, or -errno. */
-int passthrough_get(struct passthrough *passthrough, const struct segfs_store *store, struct node_table *nodes, uint64_t ino);
+int passthrough_get(struct passthrough *passthrough, const struct segfs_store *store,
+		    struct node_table *nodes, uint64_t ino);
 
 /* End an id; 0 is none. Files opened with it, and their mappings, live on. */
 void passthrough_close(struct passthrough *passthrough, int id);

@@ -18,11 +18,12 @@ struct create_out {
 	struct fuse_entry_out entry;
 	struct open_out open;
 };
-_Static_assert(sizeof(struct create_out) == sizeof(struct fuse_entry_out) + sizeof(struct open_out), "no padding");
+_Static_assert(sizeof(struct create_out) == sizeof(struct fuse_entry_out) + sizeof(struct open_out),
+	       "no padding");
 
 static struct open_out passthrough_to(int backing_id)
 {
-	return (struct open_out){ .open_flags = FOPEN_PASSTHROUGH_BIT, .backing_id = backing_id };
+	return (struct open_out){.open_flags = FOPEN_PASSTHROUGH_BIT, .backing_id = backing_id};
 }
 
 static struct fuse_attr attr_of(const struct stat *st)
@@ -56,13 +57,14 @@ void reply_open(fuse_req_t req, int backing_id)
 void reply_create(fuse_req_t req, const struct fuse_entry_param *entry, int backing_id)
 {
 	struct create_out out = {
-		.entry = {
-			.nodeid = entry->ino,
-			.generation = entry->generation,
-			.entry_valid = (uint64_t)entry->entry_timeout,
-			.attr_valid = (uint64_t)entry->attr_timeout,
-			.attr = attr_of(&entry->attr),
-		},
+		.entry =
+			{
+				.nodeid = entry->ino,
+				.generation = entry->generation,
+				.entry_valid = (uint64_t)entry->entry_timeout,
+				.attr_valid = (uint64_t)entry->attr_timeout,
+				.attr = attr_of(&entry->attr),
+			},
 		.open = passthrough_to(backing_id),
 	};
 

@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * Replies that libfuse 3.14 cannot make, or that every handler would otherwise write again. Each sends exactly one.
+ * Replies that libfuse 3.14 cannot make, or that every handler would otherwise write again. Each sends
+ * exactly one.
  */
 #include "fs.h"
 
@@ -18,5 +19,6 @@ void reply_open(fuse_req_t req, int backing_id);
 /* CREATE and TMPFILE: the new file, opened in the same way. */
 void reply_create(fuse_req_t req, const struct fuse_entry_param *entry, int backing_id);
 
-/* GETXATTR and LISTXATTR: a value of `len` bytes to a caller with room for `size`; 0 asks how much it needs. */
+/* GETXATTR and LISTXATTR: a value of `len` bytes to a caller with room for `size`; 0 asks how much it needs.
+ */
 void reply_xattr(fuse_req_t req, const char *value, size_t len, size_t size);

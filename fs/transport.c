@@ -45,8 +45,8 @@ static void note_request(struct transport *transport, const char *request, size_
 	if (len < sizeof(header))
 		return;
 	memcpy(&header, request, sizeof(header));
-	atomic_fetch_add_explicit(&transport->counts[header.opcode < TRANSPORT_OPCODES ? header.opcode : 0], 1,
-				  memory_order_relaxed);
+	atomic_fetch_add_explicit(&transport->counts[header.opcode < TRANSPORT_OPCODES ? header.opcode : 0],
+				  1, memory_order_relaxed);
 	if (header.opcode != FUSE_INIT)
 		return;
 	transport->init_unique = header.unique;
@@ -80,7 +80,7 @@ static ssize_t write_init_reply(int fd, const struct iovec *iov, int count, cons
 		reply.max_stack_depth = 1;
 	}
 	amended[0] = iov[0];
-	amended[1] = (struct iovec){ &reply, sizeof(reply) };
+	amended[1] = (struct iovec){&reply, sizeof(reply)};
 	return writev(fd, amended, 2);
 }
 
@@ -98,7 +98,7 @@ static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
 
 int transport_attach(struct transport *transport, struct fuse_session *session, int fd)
 {
-	static const struct fuse_custom_io io = { .writev = write_reply, .read = read_request };
+	static const struct fuse_custom_io io = {.writev = write_reply, .read = read_request};
 
 	transport->fd = fd;
 	return fuse_session_custom_io(session, &io, fd);
@@ -107,12 +107,12 @@ int transport_attach(struct transport *transport, struct fuse_session *session, 
 int transport_expire_entry(struct transport *transport, uint64_t parent, const char *name)
 {
 	size_t len = strlen(name);
-	struct inval_entry body = { .parent = parent, .namelen = (uint32_t)len, .flags = EXPIRE_ONLY };
-	struct fuse_out_header header = { .error = FUSE_NOTIFY_INVAL_ENTRY };
+	struct inval_entry body = {.parent = parent, .namelen = (uint32_t)len, .flags = EXPIRE_ONLY};
+	struct fuse_out_header header = {.error = FUSE_NOTIFY_INVAL_ENTRY};
 	struct iovec iov[] = {
-		{ &header, sizeof(header) },
-		{ &body, sizeof(body) },
-		{ (void *)(uintptr_t)name, len + 1 },
+		{&header, sizeof(header)},
+		{&body, sizeof(body)},
+		{(void *)(uintptr_t)name, len + 1},
 	};
 
 	header.len = (uint32_t)(sizeof(header) + sizeof(body) + len + 1);

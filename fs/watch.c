@@ -15,12 +15,14 @@
 #include "log.h"
 #include "util.h"
 
-#define EVENTS                                                                                                    \
-	(IN_ATTRIB | IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR | IN_EXCL_UNLINK)
+#define EVENTS                                                                                               \
+	(IN_ATTRIB | IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR |          \
+	 IN_EXCL_UNLINK)
 
 /*
- * The pause between two looks at the queue. Within it the kernel merges like events, so that a program which writes without pause wakes this
- * thread a few hundred times a second and no more; an event after silence is handled at once.
+ * The pause between two looks at the queue. Within it the kernel merges like events, so that a program which
+ * writes without pause wakes this thread a few hundred times a second and no more; an event after silence is
+ * handled at once.
  */
 #define PAUSE_MS 3
 
@@ -72,8 +74,8 @@ static bool is_known_as(struct fs *fs, uint64_t ino, uint64_t parent, const char
 }
 
 /*
- * A name has come, gone or changed its meaning. A name that still leads somewhere only expires, to be asked for again; one that is gone is dropped,
- * which lets go of the file and so of its memory.
+ * A name has come, gone or changed its meaning. A name that still leads somewhere only expires, to be asked
+ * for again; one that is gone is dropped, which lets go of the file and so of its memory.
  */
 static void name_changed(struct fs *fs, uint64_t dir, int dir_fd, const char *name)
 {
@@ -91,8 +93,8 @@ static void name_changed(struct fs *fs, uint64_t dir, int dir_fd, const char *na
 }
 
 /*
- * For chmod(2) and chown(2) the kernel compares the caller with the owner it last heard of, and does not ask again even where it knows that to
- * be old. Asking for the name brings the new owner along.
+ * For chmod(2) and chown(2) the kernel compares the caller with the owner it last heard of, and does not ask
+ * again even where it knows that to be old. Asking for the name brings the new owner along.
  */
 static void child_changed(struct fs *fs, uint64_t dir, int dir_fd, const char *name)
 {
@@ -172,7 +174,7 @@ static void drain(struct fs *fs)
 
 static void wait_for(int fd, int other_fd, int timeout_ms)
 {
-	struct pollfd fds[] = { { .fd = fd, .events = POLLIN }, { .fd = other_fd, .events = POLLIN } };
+	struct pollfd fds[] = {{.fd = fd, .events = POLLIN}, {.fd = other_fd, .events = POLLIN}};
 
 	poll(fds, other_fd >= 0 ? 2 : 1, timeout_ms);
 }

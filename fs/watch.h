@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Changes behind the mount: an inotify watch on every directory the kernel knows, and a thread that turns its events into invalidations, so that the
- * kernel may cache for long. Events that the mount's own requests cause are recognised by their having changed nothing the kernel was
- * not told.
+ * Changes behind the mount: an inotify watch on every directory the kernel knows, and a thread that turns its
+ * events into invalidations, so that the kernel may cache for long. Events that the mount's own requests
+ * cause are recognised by their having changed nothing the kernel was not told.
  *
  * A mapping's stores raise no event and change no attribute: nothing is to be invalidated for them.
  */
@@ -31,14 +31,14 @@ int watch_start(struct fs *fs);
 void watch_stop(struct fs *fs);
 
 /*
- * Watch a directory, open as `fd` (O_PATH is enough). False if that cannot be had (fs.inotify.max_user_watches): what is in it
- * must then not be cached. Any thread.
+ * Watch a directory, open as `fd` (O_PATH is enough). False if that cannot be had
+ * (fs.inotify.max_user_watches): what is in it must then not be cached. Any thread.
  */
 bool watch_add(struct fs *fs, uint64_t ino, int fd);
 void watch_remove(struct fs *fs, int watch);
 
 /*
- * Return when the kernel knows of everything that had happened in the store before the call; or after 20 ms, should the thread be held up. Not to
- * be called from a handler that the kernel holds a directory for.
+ * Return when the kernel knows of everything that had happened in the store before the call; or after 20 ms,
+ * should the thread be held up. Not to be called from a handler that the kernel holds a directory for.
  */
 void watch_sync(struct fs *fs);

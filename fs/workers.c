@@ -58,7 +58,7 @@ static void *run(void *data)
 
 int workers_start(struct fs *fs, unsigned n)
 {
-	struct sigaction action = { .sa_handler = on_wake };
+	struct sigaction action = {.sa_handler = on_wake};
 	struct workers *workers = &fs->workers;
 	int r = 0;
 
@@ -100,5 +100,5 @@ void workers_stop(struct fs *fs)
 		end(workers->threads[i]);
 	free(workers->threads);
 	close_fd(&workers->ended);
-	*workers = (struct workers){ .ended = -1 };
+	*workers = (struct workers){.ended = -1};
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The threads that read requests and answer them, each from beginning to end. A fixed number: the kernel hands each request to one that waits, and one
- * that waits costs nothing.
+ * The threads that read requests and answer them, each from beginning to end. A fixed number: the kernel
+ * hands each request to one that waits, and one that waits costs nothing.
  */
 #include <pthread.h>
 

@@ -4,8 +4,9 @@
 /*
  * What a segment's file holds: its description, as its extended attributes or its own .npy header give it.
  *
- * Works on any file of a store or of a mount alike. What this module does not do: it neither maps nor locks, and it takes no
- * word for granted: attributes that contradict each other or the size of the file describe nothing.
+ * Works on any file of a store or of a mount alike. What this module does not do: it neither maps nor locks,
+ * and it takes no word for granted: attributes that contradict each other or the size of the file describe
+ * nothing.
  */
 #include <stdint.h>
 #include <sys/types.h>
@@ -34,8 +35,9 @@ struct segfs_segment {
 };
 
 /*
- * Describe the open file `fd` (open for reading, a regular file). The description is one moment's: another process can change file and
- * attributes at any time. 0, or -errno of fstat(2), pread(2) or fgetxattr(2). *ret_segment is untouched on failure.
+ * Describe the open file `fd` (open for reading, a regular file). The description is one moment's: another
+ * process can change file and attributes at any time. 0, or -errno of fstat(2), pread(2) or fgetxattr(2).
+ * *ret_segment is untouched on failure.
  */
 SEGFS_PUBLIC int segfs_segment_read(int fd, struct segfs_segment *ret_segment);
 
@@ -46,19 +48,21 @@ SEGFS_PUBLIC void segfs_segment_clear(struct segfs_segment *segment);
 SEGFS_PUBLIC const char *segfs_kind_name(enum segfs_kind kind);
 
 /*
- * One of the four stored attributes of a described segment, as text. Returns as snprintf(3): the length without NUL;
- * -ENODATA if the name is none of the four or the segment is raw.
+ * One of the four stored attributes of a described segment, as text. Returns as snprintf(3): the length
+ * without NUL; -ENODATA if the name is none of the four or the segment is raw.
  */
-SEGFS_PUBLIC ssize_t segfs_segment_format(const struct segfs_segment *segment, const char *name, char *buf, size_t size);
+SEGFS_PUBLIC ssize_t segfs_segment_format(const struct segfs_segment *segment, const char *name, char *buf,
+					  size_t size);
 
 /*
- * Check a value for one of the four and store it in canonical form on the open file `fd` (open for writing and reading; its
- * attributes are set with the caller's credentials). `flags` as of setxattr(2). On an empty file the attribute that completes dtype and shape
- * also gives the file its size, and its pages at once. On a .npy file only what its header says already is accepted, and
- * nothing is stored.
+ * Check a value for one of the four and store it in canonical form on the open file `fd` (open for writing
+ * and reading; its attributes are set with the caller's credentials). `flags` as of setxattr(2). On an empty
+ * file the attribute that completes dtype and shape also gives the file its size, and its pages at once. On a
+ * .npy file only what its header says already is accepted, and nothing is stored.
  *
- * 0, or -EINVAL (no such value; it does not fit the other attributes, the file's size or the element's alignment), -ENOSPC (no room
- * for the pages; nothing changed), or -errno of fsetxattr(2). Calls for one file must not overlap.
+ * 0, or -EINVAL (no such value; it does not fit the other attributes, the file's size or the element's
+ * alignment), -ENOSPC (no room for the pages; nothing changed), or -errno of fsetxattr(2). Calls for one file
+ * must not overlap.
  */
 SEGFS_PUBLIC int segfs_segment_set(int fd, const char *name, const char *value, size_t len, int flags);
 

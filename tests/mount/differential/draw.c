@@ -180,7 +180,8 @@ static void draw_owner(struct step *step)
 	step->gid = rng_chance(30) ? (gid_t)-1 : user->gid;
 	if (user->n_groups && rng_chance(40))
 		step->gid = user->groups[rng_below((uint64_t)user->n_groups)];
-	/* chown to nobody and nothing: FUSE asks its server nothing, tmpfs refuses it on another's set-ID file. */
+	/* chown to nobody and nothing: FUSE asks its server nothing, tmpfs refuses it on another's set-ID
+	 * file. */
 	if (step->uid == (uid_t)-1 && step->gid == (gid_t)-1)
 		step->uid = user->uid;
 }

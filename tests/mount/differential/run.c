@@ -91,8 +91,9 @@ static int64_t run_pread(struct side *side, const struct step *s, char *note)
 }
 
 /*
- * A passthrough write is done by the kernel with segfs's credentials, without CAP_FSETID: set-ID bits go even where the writer's own write
- * would have left them (root's, a group member's). That is documented; so both sides are without them before a write.
+ * A passthrough write is done by the kernel with segfs's credentials, without CAP_FSETID: set-ID bits go even
+ * where the writer's own write would have left them (root's, a group member's). That is documented; so both
+ * sides are without them before a write.
  */
 static void drop_set_ids(int fd)
 {

@@ -169,7 +169,8 @@ void words_of_stat(char *note, size_t max, const struct stat *st)
 {
 	char mtime[64] = "any";
 
-	/* What is written to a FIFO moves the time of the inode that the writer has open, and no file system is told. */
+	/* What is written to a FIFO moves the time of the inode that the writer has open, and no file system
+	 * is told. */
 	if (!S_ISFIFO(st->st_mode))
 		words_of_time(mtime, sizeof mtime, &st->st_mtim);
 	snprintf(note, max, "%s 0%o uid %d gid %d nlink %lu size %lld mtime %s device %u:%u",

@@ -28,8 +28,10 @@
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 enum {
-	LOOK_GRACE_US = 20000,	 /* twice what stat and access, which the kernel answers from its cache, may lag behind */
-	REFUSAL_GRACE_US = 80000 /* what a refusal may last longer, or say EPERM for EACCES, where the kernel judges from its cache */
+	LOOK_GRACE_US = 20000, /* twice what stat and access, which the kernel answers from its cache, may lag
+				  behind */
+	REFUSAL_GRACE_US = 80000 /* what a refusal may last longer, or say EPERM for EACCES, where the kernel
+				    judges from its cache */
 };
 
 /* ---- users ---- */
@@ -283,8 +285,9 @@ static void finish_case(void)
 }
 
 /*
- * What is taken away behind the mount must be gone at the next instruction. What is given may come late, and who is refused
- * either way may be told EPERM for EACCES at first: there the kernel itself judged, by what it last heard.
+ * What is taken away behind the mount must be gone at the next instruction. What is given may come late, and
+ * who is refused either way may be told EPERM for EACCES at first: there the kernel itself judged, by what it
+ * last heard.
  */
 static bool is_refusal(int err)
 {
@@ -423,7 +426,7 @@ int main(int argc, char **argv)
 	umask(022);
 	standing_modes();
 	changed_modes();
-	printf("%u cases, %u differences; %u refused at first otherwise than on the store\n", run.cases, run.differences,
-	       run.late);
+	printf("%u cases, %u differences; %u refused at first otherwise than on the store\n", run.cases,
+	       run.differences, run.late);
 	return run.differences ? 1 : 0;
 }
