@@ -236,7 +236,7 @@ int fresh_check_file(fuse_req_t req, uint64_t ino, int fd, const struct stat *st
 		node_settle_name(&fs->nodes, ino);
 	}
 	r = check(req, &node, fd, st, true);
-	if (r == 0 && to_run && node.told.mode != st->st_mode)
+	if (r == 0 && to_run && (node.told.mode != st->st_mode || node.told.judge_until_ms > now_ms()))
 		r = -ESTALE;
 	return r < 0 ? r : fresh_check_path(req, node.parent);
 }

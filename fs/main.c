@@ -66,6 +66,7 @@ static int open_session(struct fs *fs, int fuse_fd)
 	int r;
 
 	fs->session = fuse_session_new(&args, &ops, sizeof(ops), fs);
+	fuse_opt_free_args(&args);
 	r = fs->session ? transport_attach(&fs->transport, fs->session, fuse_fd) : -ENOMEM;
 	if (r < 0)
 		close(fuse_fd);

@@ -176,6 +176,9 @@ int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle
 	entry->node.n_lookups++;
 	entry->node.name_ctime = told->ctime;
 	entry->node.name_nlink = told->nlink;
+	/* A directory's rights may have been used on the way; a file's are used after this. */
+	if (!S_ISDIR(told->mode))
+		entry->node.told.judge_until_ms = 0;
 	entry_tell(entry, told);
 	*ret_is_new = is_new;
 	return 0;

@@ -153,7 +153,7 @@ class Attributes(MountTest):
     def test_buffer_sizes(self):
         path = self.segment(0)
         put(path, "dtype", "[('a', '<f4'), ('b', '<f4')]")
-        output = run("getfattr", "-n", "user.shm.dtype", "--only-values", path)
+        output = run("getfattr", "-n", "user.shm.dtype", "--only-values", "--absolute-names", path)
         self.assertEqual(output, "[('a', '<f4'), ('b', '<f4')]")
         script = "import ctypes, sys; l = ctypes.CDLL(None, use_errno=True); b = ctypes.create_string_buffer(3); print(l.getxattr(sys.argv[1].encode(), b'user.shm.dtype', b, 3), ctypes.get_errno())"
         self.assertEqual(run("/usr/bin/python3", "-c", script, path).split(), ["-1", str(errno.ERANGE)])
