@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include "store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "bounded.h"
+#include "file_on_tmpfs.h"
+#include "util.h"
+
+static char directory[] = "/dev/shm/segfs-unit.XXXXXX";
+static struct segfs_store store;
+
+/* A fresh directory in /dev/shm as a store. */
+static void set_up(void)
+{
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	ck_assert_int_eq(segfs_store_open(directory, &store), 0);
+}
+
+static void tear_down(void)
+{
+	segfs_store_close(&store);
+	rmdir(directory);
+}
+
+static int make(const char *name)
+{
+	int fd = openat(store.root_fd, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+START_TEST(open_wrong_place_fails_untouched)
+{
+	struct segfs_store other = {.root_fd = UNTOUCHED};
+
+	ck_assert_int_eq(segfs_store_open("/proc", &other), -EMEDIUMTYPE);
+	ck_assert_int_eq(segfs_store_open("/dev/shm/no/such", &other), -ENOENT);
+	ck_assert_int_eq(other.root_fd, UNTOUCHED);
+}
+END_TEST
+
+START_TEST(handle_finds_the_file_under_any_name)
+{
+	SEGFS_CLOSE int fd = make("a"), found = -1;
+	struct segfs_handle handle, same;
+	struct stat st, st_found;
+
+	ck_assert_int_eq(segfs_store_handle(fd, &handle), 0);
+	ck_assert_int_eq(segfs_store_handle_at(store.root_fd, "a", &same), 0);
+	ck_assert_mem_eq(&handle, &same, sizeof(handle));
+	ck_assert_int_eq(renameat(store.root_fd, "a", store.root_fd, "b"), 0);
+	found = segfs_store_open_handle(&store, &handle, O_RDONLY);
+	ck_assert_int_ge(found, 0);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_int_eq(fstat(found, &st_found), 0);
+	ck_assert_uint_eq(st.st_ino, st_found.st_ino);
+	unlinkat(store.root_fd, "b", 0);
+}
+END_TEST
+
+START_TEST(handle_of_a_removed_file_is_stale)
+{
+	struct segfs_handle handle;
+
+	close(make("a"));
+	ck_assert_int_eq(segfs_store_handle_at(store.root_fd, "a", &handle), 0);
+	ck_assert_int_eq(unlinkat(store.root_fd, "a", 0), 0);
+	ck_assert_int_eq(segfs_store_open_handle(&store, &handle, O_RDONLY), -ESTALE);
+}
+END_TEST
+
+START_TEST(handle_of_garbage_is_stale)
+{
+	struct segfs_handle handle;
+
+	memset(&handle, 0xa5, sizeof(handle));
+	ck_assert_int_eq(segfs_store_open_handle(&store, &handle, O_RDONLY), -ESTALE);
+}
+END_TEST
+
+START_TEST(handle_of_a_symlink_is_its_own)
+{
+	SEGFS_CLOSE int fd = -1;
+	struct segfs_handle handle;
+	struct stat st;
+
+	ck_assert_int_eq(symlinkat("/etc/passwd", store.root_fd, "l"), 0);
+	ck_assert_int_eq(segfs_store_handle_at(store.root_fd, "l", &handle), 0);
+	fd = segfs_store_open_handle(&store, &handle, O_PATH);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert(S_ISLNK(st.st_mode));
+	unlinkat(store.root_fd, "l", 0);
+}
+END_TEST
+
+START_TEST(reopen_gives_another_open_file)
+{
+	SEGFS_CLOSE int fd = make("a"), path = -1, again = -1;
+
+	path = openat(store.root_fd, "a", O_PATH | O_CLOEXEC);
+	again = segfs_store_reopen(&store, path, O_WRONLY | O_NOFOLLOW);
+	ck_assert_int_ge(again, 0);
+	ck_assert_int_eq(write(again, "x", 1), 1);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_END), 1);
+	ck_assert_int_eq(read(again, &(char){0}, 1), -1);
+	unlinkat(store.root_fd, "a", 0);
+}
+END_TEST
+
+START_TEST(fd_path_reaches_attributes_of_a_path_descriptor)
+{
+	SEGFS_CLOSE int fd = make("a"), path_fd = openat(store.root_fd, "a", O_PATH | O_CLOEXEC);
+	char path[SEGFS_FD_PATH_MAX], value[8];
+
+	segfs_fd_path(path_fd, path);
+	ck_assert_int_eq(setxattr(path, "user.note", "hi", 2, 0), 0);
+	ck_assert_int_eq(fgetxattr(fd, "user.note", value, sizeof(value)), 2);
+	unlinkat(store.root_fd, "a", 0);
+}
+END_TEST
+
+START_TEST(what_is_mounted_below_does_not_exist)
+{
+	char path[64];
+
+	ck_assert_int_eq(mkdirat(store.root_fd, "d", 0700), 0);
+	snprintf(path, sizeof(path), "%s/d", directory);
+	ck_assert_int_eq(mount("tmpfs", path, "tmpfs", 0, NULL), 0);
+	ck_assert_int_eq(mkdirat(store.root_fd, "d/seen", 0700), 0);
+	ck_assert_int_eq(umount(path), 0);
+	ck_assert_int_eq(unlinkat(store.root_fd, "d/seen", AT_REMOVEDIR), 0);
+	ck_assert_int_eq(unlinkat(store.root_fd, "d", AT_REMOVEDIR), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("store");
+	TCase *tc = tcase_create("store");
+	SRunner *runner;
+	int failed;
+
+	if (geteuid() != 0) {
+		puts("SKIP store: opening a store needs root");
+		return 77;
+	}
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, open_wrong_place_fails_untouched);
+	tcase_add_test(tc, handle_finds_the_file_under_any_name);
+	tcase_add_test(tc, handle_of_a_removed_file_is_stale);
+	tcase_add_test(tc, handle_of_garbage_is_stale);
+	tcase_add_test(tc, handle_of_a_symlink_is_its_own);
+	tcase_add_test(tc, reopen_gives_another_open_file);
+	tcase_add_test(tc, fd_path_reaches_attributes_of_a_path_descriptor);
+	tcase_add_test(tc, what_is_mounted_below_does_not_exist);
+	tcase_set_timeout(tc, 60);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
