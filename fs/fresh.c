@@ -153,6 +153,7 @@ static int note_change(fuse_req_t req, uint64_t ino, int fd, struct node *ret_no
 	if (r < 0)
 		return r;
 	now = fresh_look(fd, &st);
+	now.judge_until_ms = node.told.judge_until_ms; /* somebody else may just have noted the change */
 	renew(fs, &node, &now);
 	node.told = now;
 	*ret_node = node;
