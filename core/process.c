@@ -356,8 +356,8 @@ static int parse_stat(char *text, struct segfs_process *process)
 		return -ESRCH;
 	*close = '\0';
 	snprintf(process->command, sizeof(process->command), "%s", open + 1);
-	p = close + 1;
-	for (int field = 2; p && field < 22; field++)
+	p = close + 1; /* the space before field 3 */
+	for (int field = 3; p && field < 22; field++)
 		p = strchr(p + 1, ' ');
 	if (!p)
 		return -ESRCH;

@@ -134,7 +134,6 @@ static int ask_mount(struct fs *fs)
 		log_error("%s does not answer: %s", fs->options.mountpoint, strerror(-r));
 		return r;
 	}
-	fs->dev = st.st_dev;
 	return 0;
 }
 
@@ -145,6 +144,8 @@ static int start(struct fs *fs)
 	int r, fuse_fd;
 
 	r = mount_create(&fs->options, &fs->store, &fuse_fd, &mount_fd);
+	if (r == 0)
+		fs->dev = mount_device(mount_fd);
 	if (r == 0)
 		r = open_session(fs, fuse_fd);
 	if (r == 0)

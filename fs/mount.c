@@ -155,18 +155,24 @@ int mount_attach(const struct options *options, int mount_fd)
 	return r;
 }
 
-/* Is the mount on top there ours? Asked without a request to whoever serves it. */
-static bool is_ours(const char *path, dev_t dev)
+/* Of a file, from what the kernel has cached. 0 if it cannot be told. */
+static dev_t device_of(int fd, const char *path, int flags)
 {
 	struct statx stx;
 
-	return statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, 0, &stx) == 0 &&
-	       makedev(stx.stx_dev_major, stx.stx_dev_minor) == dev;
+	if (statx(fd, path, AT_STATX_DONT_SYNC | flags, 0, &stx) < 0)
+		return 0;
+	return makedev(stx.stx_dev_major, stx.stx_dev_minor);
+}
+
+dev_t mount_device(int mount_fd)
+{
+	return device_of(mount_fd, "", AT_EMPTY_PATH);
 }
 
 void mount_detach(const struct options *options, dev_t dev)
 {
-	if (!is_ours(options->mountpoint, dev))
+	if (device_of(AT_FDCWD, options->mountpoint, 0) != dev)
 		return;
 	if (umount2(options->mountpoint, 0) == 0)
 		return;

@@ -25,6 +25,9 @@ struct segfs_store;
 int mount_create(const struct options *options, const struct segfs_store *store, int *ret_fuse_fd,
 		 int *ret_mount_fd);
 
+/* Its st_dev, as users will see it. Asks the server nothing. */
+dev_t mount_device(int mount_fd);
+
 /* Let it be seen on the mountpoint. Requests are answered by now. 0, or -errno after a line in the log. */
 int mount_attach(const struct options *options, int mount_fd);
 

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "bounded.h"
 #include "file_on_tmpfs.h"
@@ -142,6 +143,20 @@ START_TEST(locks_of_each_kind_name_the_holder)
 }
 END_TEST
 
+START_TEST(read_start_is_that_of_the_fork)
+{
+	uint64_t per_second = (uint64_t)sysconf(_SC_CLK_TCK), now;
+	struct segfs_process process;
+	struct timespec uptime;
+
+	ck_assert_int_eq(segfs_process_read(getpid(), &process), 0);
+	clock_gettime(CLOCK_BOOTTIME, &uptime);
+	now = (uint64_t)uptime.tv_sec * per_second;
+	ck_assert_uint_le(process.start_ticks, now + per_second);
+	ck_assert_uint_ge(process.start_ticks + 60 * per_second, now);
+}
+END_TEST
+
 START_TEST(read_self_gives_pid_start_and_command)
 {
 	struct segfs_process process, again;
@@ -185,6 +200,7 @@ int main(void)
 	tcase_add_test(tc, attached_nobody_is_an_empty_list);
 	tcase_add_loop_test(tc, attached_by_descriptor_or_mapping_is_found, 0, COUNT_OF(attachments));
 	tcase_add_test(tc, locks_of_each_kind_name_the_holder);
+	tcase_add_test(tc, read_start_is_that_of_the_fork);
 	tcase_add_test(tc, read_self_gives_pid_start_and_command);
 	tcase_add_test(tc, read_nobody_fails_untouched);
 	tcase_add_test(tc, size_limit_is_the_process_own);
