@@ -3,6 +3,7 @@
 #include <segfs/array.h>
 
 #include "bounded.h"
+#include "suite.h"
 #include "util.h"
 
 static const struct {
@@ -304,14 +305,8 @@ static TCase *array_tests(void)
 int main(void)
 {
 	Suite *suite = suite_create("array");
-	SRunner *runner;
-	int failed;
 
 	suite_add_tcase(suite, shape_tests());
 	suite_add_tcase(suite, array_tests());
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

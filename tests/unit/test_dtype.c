@@ -3,6 +3,7 @@
 #include <segfs/dtype.h>
 
 #include "bounded.h"
+#include "suite.h"
 #include "dtype-internal.h"
 #include "text.h"
 
@@ -381,14 +382,8 @@ static TCase *other_tests(void)
 int main(void)
 {
 	Suite *suite = suite_create("dtype");
-	SRunner *runner;
-	int failed;
 
 	suite_add_tcase(suite, parse_tests());
 	suite_add_tcase(suite, other_tests());
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

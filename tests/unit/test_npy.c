@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "bounded.h"
+#include "suite.h"
 #include "util.h"
 
 #define PREFIX_MAX 12
@@ -323,14 +324,8 @@ static TCase *other_tests(void)
 int main(void)
 {
 	Suite *suite = suite_create("npy");
-	SRunner *runner;
-	int failed;
 
 	suite_add_tcase(suite, parse_tests());
 	suite_add_tcase(suite, other_tests());
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -15,6 +15,7 @@
 
 #include "bounded.h"
 #include "file_on_tmpfs.h"
+#include "suite.h"
 #include "util.h"
 
 static struct segfs_identity identity_of(int fd)
@@ -194,8 +195,6 @@ int main(void)
 {
 	Suite *suite = suite_create("process");
 	TCase *tc = tcase_create("process");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, attached_nobody_is_an_empty_list);
 	tcase_add_loop_test(tc, attached_by_descriptor_or_mapping_is_found, 0, COUNT_OF(attachments));
@@ -206,9 +205,5 @@ int main(void)
 	tcase_add_test(tc, size_limit_is_the_process_own);
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

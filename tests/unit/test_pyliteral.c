@@ -3,6 +3,7 @@
 
 #include "bounded.h"
 #include "pyliteral.h"
+#include "suite.h"
 #include "util.h"
 
 static struct segfs_pyliteral cursor(const char *text)
@@ -228,8 +229,6 @@ int main(void)
 {
 	Suite *suite = suite_create("pyliteral");
 	TCase *tests = tcase_create("core");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, read_string_any_literal_gives_its_value_or_an_error, 0, COUNT_OF(strings));
 	tcase_add_test(tests, read_string_holding_nul_is_refused);
@@ -243,9 +242,5 @@ int main(void)
 	tcase_add_test(tests, more_without_comma_or_close_is_refused);
 	tcase_add_test(tests, trim_end_leaves_out_white_space_only);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

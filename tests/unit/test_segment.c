@@ -8,6 +8,7 @@
 
 #include "bounded.h"
 #include "file_on_tmpfs.h"
+#include "suite.h"
 #include "util.h"
 
 #define HEADER "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), }"
@@ -245,8 +246,6 @@ int main(void)
 {
 	Suite *suite = suite_create("segment");
 	TCase *tc = tcase_create("segment");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, read_untyped_file_is_raw);
 	tcase_add_test(tc, read_bad_descriptor_fails_untouched);
@@ -263,9 +262,5 @@ int main(void)
 	tcase_add_test(tc, set_flags_are_those_of_setxattr);
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

@@ -11,6 +11,7 @@
 
 #include "bounded.h"
 #include "file_on_tmpfs.h"
+#include "suite.h"
 #include "util.h"
 
 static char directory[] = "/dev/shm/segfs-unit.XXXXXX";
@@ -145,8 +146,6 @@ int main(void)
 {
 	Suite *suite = suite_create("store");
 	TCase *tc = tcase_create("store");
-	SRunner *runner;
-	int failed;
 
 	if (geteuid() != 0) {
 		puts("SKIP store: opening a store needs root");
@@ -163,9 +162,5 @@ int main(void)
 	tcase_add_test(tc, what_is_mounted_below_does_not_exist);
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }
