@@ -36,6 +36,8 @@ static int open_store(struct fs *fs)
 	else if (r == -EPERM || r == -EACCES)
 		log_error("mounting needs root with CAP_SYS_ADMIN: sudo segfs %s %s", path,
 			  fs->options.mountpoint);
+	else if (r == -ENOTDIR)
+		log_error("store %s: not a directory; take /dev/shm, or a directory in it", path);
 	else if (r < 0)
 		log_error("store %s: %s", path, strerror(-r));
 	return r;

@@ -21,17 +21,20 @@
 
 static int open_device(int *ret_fd)
 {
-	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	int r = -errno;
+	SEGFS_CLOSE int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	int r = fd < 0 ? -errno : 0;
+	struct stat st;
 
-	if (fd < 0 && (r == -ENOENT || r == -ENODEV || r == -ENXIO))
+	/* 10:229 by the kernel's list of devices; anything else only looks like it. */
+	if (r == 0 && (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(10, 229)))
+		r = -ENODEV;
+	if (r == -ENOENT || r == -ENODEV || r == -ENXIO)
 		log_error("no /dev/fuse here: modprobe fuse (in a container: --device /dev/fuse)");
-	else if (fd < 0)
+	else if (r < 0)
 		log_error("/dev/fuse: %s", strerror(-r));
-	if (fd < 0)
-		return r;
-	*ret_fd = fd;
-	return 0;
+	else
+		*ret_fd = steal_fd(&fd);
+	return r;
 }
 
 static int check_mountpoint(const char *path)
@@ -42,11 +45,14 @@ static int check_mountpoint(const char *path)
 	if (stat(path, &st) < 0 || statfs(path, &fs) < 0) {
 		int r = -errno;
 
-		log_error("mountpoint %s: %s", path, strerror(-r));
+		if (r == -ENOTCONN)
+			log_error("mountpoint %s: a dead FUSE mount is there; umount -l %s", path, path);
+		else
+			log_error("mountpoint %s: %s", path, strerror(-r));
 		return r;
 	}
 	if (!S_ISDIR(st.st_mode)) {
-		log_error("mountpoint %s: not a directory", path);
+		log_error("mountpoint %s: not a directory; name one, or mkdir it", path);
 		return -ENOTDIR;
 	}
 	if (fs.f_type == FUSE_MAGIC) {
@@ -177,7 +183,7 @@ void mount_detach(const struct options *options, dev_t dev)
 	if (umount2(options->mountpoint, 0) == 0)
 		return;
 	if (errno == EBUSY)
-		log_warning("%s is in use: detached; what is mapped or open stays so", options->mountpoint);
+		log_warning("%s is in use: detached; what is mapped stays mapped", options->mountpoint);
 	if (umount2(options->mountpoint, MNT_DETACH) < 0)
 		log_error("umount %s: %s", options->mountpoint, strerror(errno));
 }

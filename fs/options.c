@@ -44,17 +44,34 @@ static const struct {
 	{"noexec", MOUNT_ATTR_NOEXEC, 0},
 	{"exec", 0, MOUNT_ATTR_NOEXEC},
 	{"noatime", MOUNT_ATTR_NOATIME, MOUNT_ATTR_STRICTATIME},
+	{"atime", 0, MOUNT_ATTR_NOATIME},
 	{"strictatime", MOUNT_ATTR_STRICTATIME, MOUNT_ATTR_NOATIME},
+	{"nostrictatime", 0, MOUNT_ATTR_STRICTATIME},
+	{"norelatime", 0, 0},
 	{"relatime", 0, MOUNT_ATTR_NOATIME | MOUNT_ATTR_STRICTATIME},
 	{"nodiratime", MOUNT_ATTR_NODIRATIME, 0},
 	{"diratime", 0, MOUNT_ATTR_NODIRATIME},
+	{"nosymfollow", MOUNT_ATTR_NOSYMFOLLOW, 0},
+	{"symfollow", 0, MOUNT_ATTR_NOSYMFOLLOW},
 };
 
 /* What mount(8), fstab(5) and systemd.mount(5) pass along for themselves, and what is so anyway. */
 static const char *const ignored[] = {
-	"defaults", "auto",	"noauto", "nofail", "_netdev", "user",	      "nouser",
-	"users",    "owner",	"group",  "sync",   "async",   "allow_other", "default_permissions",
-	"x-",	    "comment=",
+	"defaults",    "auto",
+	"noauto",      "nofail",
+	"_netdev",     "user",
+	"nouser",      "users",
+	"nousers",     "owner",
+	"noowner",     "group",
+	"nogroup",     "sync",
+	"async",       "dirsync",
+	"mand",	       "nomand",
+	"iversion",    "noiversion",
+	"lazytime",    "nolazytime",
+	"silent",      "loud",
+	"allow_other", "default_permissions",
+	"x-",	       "X-",
+	"comment=",
 };
 
 static bool is_ignored(const char *option)
@@ -121,6 +138,7 @@ static bool parse_flags(int argc, char **argv, struct options *options, bool *re
 	};
 	int c;
 
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "fdo:hV", longopts, NULL)) >= 0) {
 		switch (c) {
 		case 'd':
@@ -139,7 +157,10 @@ static bool parse_flags(int argc, char **argv, struct options *options, bool *re
 			*ret_done = true;
 			return true;
 		default:
-			return false; /* getopt has said what is wrong */
+			log_error(
+				"%s: not an option, or its value is missing; segfs --help lists what there is",
+				argv[optind - 1]);
+			return false;
 		}
 	}
 	return true;
@@ -149,9 +170,7 @@ static char *absolute(const char *path, const char *what)
 {
 	char *real = realpath(path, NULL);
 
-	if (!real && errno == ENOTCONN)
-		log_error("%s %s: a dead FUSE mount is there; umount -l %s", what, path, path);
-	else if (!real)
+	if (!real)
 		log_error("%s %s: %s%s%s", what, path, strerror(errno), errno == ENOENT ? "; mkdir " : "",
 			  errno == ENOENT ? path : "");
 	return real;

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <linux/fuse.h>
 
-#define FOPEN_PASSTHROUGH_BIT (1U << 7)
+/* No FLUSH at close(2), which has nothing to do and would be an error once the daemon is gone; and
+ * passthrough. */
+#define OPEN_FLAGS ((1U << 5 /* FOPEN_NOFLUSH */) | (1U << 7 /* FOPEN_PASSTHROUGH */))
 
 /* struct fuse_open_out since Linux 6.9, which made the backing id of its padding. */
 struct open_out {
@@ -23,7 +25,7 @@ _Static_assert(sizeof(struct create_out) == sizeof(struct fuse_entry_out) + size
 
 static struct open_out passthrough_to(int backing_id)
 {
-	return (struct open_out){.open_flags = FOPEN_PASSTHROUGH_BIT, .backing_id = backing_id};
+	return (struct open_out){.open_flags = OPEN_FLAGS, .backing_id = backing_id};
 }
 
 static struct fuse_attr attr_of(const struct stat *st)

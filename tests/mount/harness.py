@@ -50,6 +50,11 @@ def unmount(path):
         subprocess.run(["umount", "-l", path], check=True)
 
 
+def hung(*_):
+    """Raised where the test hangs, so that its cleanups still run."""
+    raise AssertionError("the test hangs")
+
+
 class Daemon:
     """A running `segfs -f STORE MOUNTPOINT`."""
 
@@ -101,6 +106,7 @@ class MountTest(unittest.TestCase):
     store_options = "mode=1777,size=2g"
 
     def setUp(self):
+        signal.signal(signal.SIGALRM, hung)
         signal.alarm(300)  # the watchdog: nothing hangs for ever
         self.addCleanup(signal.alarm, 0)
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="segfs-test."))

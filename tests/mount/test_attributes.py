@@ -140,8 +140,12 @@ class Attributes(MountTest):
         for name, value in [("lock", "exclusive"), ("kind", "fast"), ("attached", "me"), ("creator", "nobody")]:
             with self.subTest(name=name), self.assertErrno(errno.EOPNOTSUPP):
                 put(path, name, value)
-            with self.subTest(name=name), self.assertErrno(errno.EOPNOTSUPP):
-                os.removexattr(path, f"user.shm.{name}")
+
+    def test_removing_a_live_attribute_does_nothing(self):
+        """rsync -X removes from a copy what the original lacks."""
+        path = self.segment(8)
+        os.removexattr(path, "user.shm.lock")
+        self.assertEqual(get(path, "lock"), "unlocked")
 
     def test_what_a_live_attribute_reports_is_accepted_and_discarded(self):
         path = self.segment(8)
