@@ -54,16 +54,39 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		reply_attr(req, ino, fd);
 }
 
-/* Without a capability: by the path of the O_PATH descriptor, so that the store's kernel judges as for
- * truncate(2). */
-static int set_size(int fd, int open_fd, off_t size)
+/* Growth with its pages: all or, with ENOSPC, nothing. Shrinking as ever. */
+static int set_size_reserved(int fd, off_t size)
 {
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (size <= st.st_size)
+		return ftruncate(fd, size) < 0 ? -errno : 0;
+	return fallocate(fd, 0, st.st_size, size - st.st_size) < 0 ? -errno : 0;
+}
+
+/* By truncate(2), whose requester has no descriptor: the store's kernel judges whether it may write. */
+static int set_size_by_path(const struct fs *fs, int fd, off_t size)
+{
+	SEGFS_CLOSE int open_fd = -1;
 	char path[SEGFS_FD_PATH_MAX];
 
-	if (open_fd >= 0)
-		return ftruncate(open_fd, size) < 0 ? -errno : 0;
+	if (fs->options.reserve) {
+		open_fd = segfs_store_reopen(&fs->store, fd, O_WRONLY | O_NONBLOCK);
+		return open_fd < 0 ? open_fd : set_size_reserved(open_fd, size);
+	}
 	segfs_fd_path(fd, path);
 	return truncate(path, size) < 0 ? -errno : 0;
+}
+
+static int set_size(const struct fs *fs, int fd, int open_fd, off_t size)
+{
+	if (open_fd < 0)
+		return set_size_by_path(fs, fd, size);
+	if (fs->options.reserve)
+		return set_size_reserved(open_fd, size);
+	return ftruncate(open_fd, size) < 0 ? -errno : 0;
 }
 
 static int set_owner(int fd, const struct stat *attr, int to_set)
@@ -103,7 +126,7 @@ static int set_as_caller(fuse_req_t req, int fd, int open_fd, const struct stat 
 	AS_CALLER int r = caller_become(req);
 
 	if (r == 0 && to_set & FUSE_SET_ATTR_SIZE)
-		r = set_size(fd, open_fd, attr->st_size);
+		r = set_size(fs_of(req), fd, open_fd, attr->st_size);
 	if (r == 0 && to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
 		r = set_owner(fd, attr, to_set);
 	if (r == 0 && to_set & FUSE_SET_ATTR_MODE)

@@ -118,6 +118,8 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	int r = dir;
 
 	if (r >= 0)
+		r = op_check_name(fs_of(req), name);
+	if (r == 0)
 		r = fd = create_as_caller(req, dir, name, mode, fi->flags, &is_new);
 	if (r >= 0)
 		r = finish_create(req, parent, name, fd, is_new, &entry);

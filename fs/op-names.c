@@ -172,6 +172,8 @@ static void make(fuse_req_t req, uint64_t parent, const char *name, const struct
 	int r = dir;
 
 	if (r >= 0)
+		r = S_ISREG(file->mode) ? op_check_name(fs, name) : 0;
+	if (r == 0)
 		r = make_as_caller(req, dir, name, file);
 	if (r == 0 && S_ISREG(file->mode))
 		record_creator_at(req, dir, name);
@@ -193,6 +195,19 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
 	make(req, parent, name, &(struct new_file){.mode = S_IFLNK, .target = target});
+}
+
+/* op_check_name() for a new name of a file, found by its name in a directory or by descriptor; none is kept
+ * for what is no segment. */
+static int check_segment_name(const struct fs *fs, int fd, const char *name, const char *new_name)
+{
+	struct stat st;
+
+	if (!fs->options.portable_names)
+		return 0;
+	if (fstatat(fd, name, &st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	return op_check_name(fs, new_name);
 }
 
 /* By way of /proc/self/fd, which needs no capability; the store's kernel still applies
@@ -218,6 +233,8 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name
 	int r = MIN(dir, fd);
 
 	if (r >= 0)
+		r = check_segment_name(fs, fd, "", name);
+	if (r == 0)
 		r = link_as_caller(req, fd, dir, name);
 	if (r == 0)
 		r = op_entry_of(fs, parent, name, fd, &entry);
@@ -326,7 +343,11 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	int r = MIN(dir, new_dir);
 	uint64_t moved = 0;
 
-	if (r >= 0) {
+	if (r >= 0)
+		r = check_segment_name(fs, dir, name, newname);
+	if (r == 0 && flags & RENAME_EXCHANGE)
+		r = check_segment_name(fs, new_dir, newname, name);
+	if (r == 0) {
 		moved = node_at(fs, dir, name);
 		target = victim_at(fs, new_dir, newname);
 		r = rename_as_caller(req, dir, name, new_dir, newname, flags);

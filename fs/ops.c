@@ -5,6 +5,7 @@
 #include <fcntl.h>
 
 #include "fresh.h"
+#include "name.h"
 
 /* With inotify to tell of changes, the kernel may believe for as long as it likes. */
 #define WATCHED_TIMEOUT 3600.0
@@ -31,6 +32,11 @@ double op_timeout(struct fs *fs, uint64_t parent)
 	struct node node;
 
 	return node_get(&fs->nodes, parent, &node) == 0 && node.watch >= 0 ? WATCHED_TIMEOUT : 0;
+}
+
+int op_check_name(const struct fs *fs, const char *name)
+{
+	return fs->options.portable_names && !segfs_name_is_portable(name) ? -EINVAL : 0;
 }
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)

@@ -24,6 +24,9 @@ int op_open_directory(fuse_req_t req, uint64_t ino);
 /* How long the kernel may believe what it is told of a file found in this directory, seconds. */
 double op_timeout(struct fs *fs, uint64_t parent);
 
+/* May a segment get this name? 0, or -EINVAL with -o names=portable. */
+int op_check_name(const struct fs *fs, const char *name);
+
 /* Names: op-names.c */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup);

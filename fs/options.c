@@ -24,6 +24,8 @@ static const char usage[] =
 	"  -f, --foreground  stay in the foreground, log to stderr\n"
 	"  -d, --debug       the same, and print each request\n"
 	"  -o OPTIONS        ro, nosuid, nodev, noexec, noatime and other options of mount(8)\n"
+	"                    reserve: a segment that grows gets its memory at once, or ENOSPC\n"
+	"                    names=portable: segments get names that work on Windows and macOS too\n"
 	"                    root_only: nobody but root may use the mount\n"
 	"                    threads=N: how many requests are served at once (8)\n"
 	"  -h, --help        this text\n"
@@ -110,6 +112,10 @@ static bool parse_mount_option(const char *option, struct options *options)
 	}
 	if (!strcmp(option, "root_only"))
 		options->root_only = true;
+	else if (!strcmp(option, "reserve"))
+		options->reserve = true;
+	else if (!strcmp(option, "names=portable"))
+		options->portable_names = true;
 	else if (!strncmp(option, "threads=", 8))
 		return parse_threads(option + 8, &options->threads);
 	else if (*option && !is_ignored(option)) {

@@ -8,7 +8,9 @@
 struct options {
 	char *store, *mountpoint; /* absolute, owned */
 	bool foreground, debug;
-	bool root_only; /* only root may use the mount: the kernel is not given allow_other */
+	bool reserve;	     /* growth through SETATTR brings its pages along */
+	bool portable_names; /* of new segments */
+	bool root_only;	     /* only root may use the mount: the kernel is not given allow_other */
 	/* MOUNT_ATTR_* of mount_setattr(2) that were asked for, and asked away; the rest is as on the store's
 	 * own mount. */
 	unsigned set_flags, clear_flags;

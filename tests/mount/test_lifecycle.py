@@ -360,12 +360,12 @@ class Several(LifecycleTest):
 class Refusals(LifecycleTest):
     """One line on stderr with the cause and what to do about it, and nothing left behind, in the background as in the foreground."""
 
-    def assert_refused(self, status, pattern, *words, store=None, mnt=None, prefix=(), **options):
+    def assert_refused(self, status, pattern, *words, store=None, mnt=None, prefix=(), program=SEGFS, **options):
         words = words or (store or self.store, mnt or self.mnt)
         before = mount_line(self.mnt)
         for flags in ((), ("-f",)):
             with self.subTest(flags=flags):
-                done = subprocess.run([*prefix, SEGFS, *flags, *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                done = subprocess.run([*prefix, program, *flags, *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                                       timeout=60, **options)
                 self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
                 self.assertRegex(done.stderr, re.compile(pattern, re.IGNORECASE))
@@ -409,7 +409,8 @@ class Refusals(LifecycleTest):
         self.assert_refused(REFUSED, f"mountpoint {self.mnt}: .*dead.*; umount -l {self.mnt}")
 
     def test_not_root(self):
-        self.assert_refused(REFUSED, "needs root.*sudo segfs", user=STRANGER, group=STRANGER, extra_groups=[])
+        program = shutil.copy(SEGFS, self.directory / "segfs")  # where it was built may be out of a stranger's reach
+        self.assert_refused(REFUSED, "needs root.*sudo segfs", program=program, user=STRANGER, group=STRANGER, extra_groups=[])
 
     def test_root_without_the_capability(self):
         drop = ("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin")
