@@ -58,13 +58,6 @@ int passthrough_probe(struct passthrough *passthrough, const struct segfs_store 
 	return 0;
 }
 
-static int open_backing_file(const struct segfs_store *store, const struct segfs_handle *handle)
-{
-	int fd = segfs_store_open_handle(store, handle, O_RDWR);
-
-	return fd == -EROFS ? segfs_store_open_handle(store, handle, O_RDONLY) : fd;
-}
-
 static int register_node(struct passthrough *passthrough, const struct segfs_store *store,
 			 struct node_table *nodes, uint64_t ino)
 {
@@ -75,7 +68,9 @@ static int register_node(struct passthrough *passthrough, const struct segfs_sto
 	id = node_get(nodes, ino, &node);
 	if (id < 0 || node.backing_id > 0)
 		return id < 0 ? id : node.backing_id;
-	fd = open_backing_file(store, &node.handle);
+	/* The kernel takes the path from it and opens that anew with the flags of each user. Open for
+	 * writing, it would keep the store's file from being run (ETXTBSY). */
+	fd = segfs_store_open_handle(store, &node.handle, O_RDONLY);
 	if (fd < 0)
 		return fd;
 	id = backing_open(passthrough, fd);

@@ -5,7 +5,7 @@
  * Backing ids: what an open's reply names, so that the kernel runs read, write and mmap on the file in the
  * store.
  *
- * All concurrent opens of one inode must name one id, so there is one a node: read-write, whatever its
+ * All concurrent opens of one inode must name one id, so there is one a node, open for reading, whatever its
  * openers asked for (the kernel enforces their flags on their own file), registered at the first open and
  * kept until the kernel forgets the node. Source: Linux fs/fuse/backing.c, fs/fuse/iomode.c.
  */

@@ -192,6 +192,13 @@ class Behind(MountTest):
         self.assertEqual((self.store / "x").stat().st_mode & 0o7777, 0o777)
         eventually(lambda: path.stat().st_mode & 0o7777 == 0o777)
 
+    def test_a_program_used_through_the_mount_runs_in_the_store(self):
+        """What the daemon keeps open of a segment is not open for writing, which would be ETXTBSY."""
+        subprocess.run(["cp", "/usr/bin/true", self.mnt / "prog"], check=True)
+        (self.mnt / "prog").read_bytes()
+        subprocess.run([self.mnt / "prog"], check=True)
+        subprocess.run([self.store / "prog"], check=True)
+
     def test_no_program_runs_with_set_id_bits_that_are_gone(self):
         """The kernel takes them from its cache at execve; the daemon makes it ask again."""
         path = self.mnt / "prog"
