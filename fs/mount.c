@@ -45,7 +45,8 @@ static int check_mountpoint(const char *path)
 	if (stat(path, &st) < 0 || statfs(path, &fs) < 0) {
 		int r = -errno;
 
-		if (r == -ENOTCONN)
+		/* The second is for who asked just before it died. */
+		if (r == -ENOTCONN || r == -ECONNABORTED)
 			log_error("mountpoint %s: a dead FUSE mount is there; umount -l %s", path, path);
 		else
 			log_error("mountpoint %s: %s", path, strerror(-r));
