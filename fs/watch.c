@@ -29,29 +29,48 @@
 /* The longest that watch_sync() waits. */
 #define SYNC_NS 20000000
 
-bool watch_add(struct fs *fs, uint64_t ino, int fd)
+static int add(struct fs *fs, uint64_t ino, int fd)
 {
-	static bool complained;
 	char path[SEGFS_FD_PATH_MAX];
 	int watch;
 
 	segfs_fd_path(fd, path);
 	watch = inotify_add_watch(fs->watch.inotify, path, EVENTS);
-	if (watch < 0) {
-		if (errno == ENOSPC && !complained)
-			log_warning("no inotify watch left: directories are no longer cached; "
-				    "raise fs.inotify.max_user_watches");
-		complained |= errno == ENOSPC;
-		return false;
-	}
+	if (watch < 0)
+		return -errno;
 	node_set_watch(&fs->nodes, ino, watch);
-	return true;
+	return 0;
 }
 
-void watch_remove(struct fs *fs, int watch)
+/*
+ * A directory that is forgotten by one thread and found again by another has one watch with one number:
+ * adding and noting it is one step, and so is seeing that nobody has it and removing it.
+ */
+void watch_add(struct fs *fs, uint64_t ino, int fd)
 {
-	if (watch >= 0)
-		inotify_rm_watch(fs->watch.inotify, watch);
+	struct watch *watch = &fs->watch;
+	int r;
+
+	pthread_mutex_lock(&watch->numbers);
+	r = add(fs, ino, fd);
+	if (r == -ENOSPC && !watch->complained) {
+		log_warning("no inotify watch left: directories are no longer cached; "
+			    "raise fs.inotify.max_user_watches");
+		watch->complained = true;
+	}
+	pthread_mutex_unlock(&watch->numbers);
+}
+
+void watch_remove(struct fs *fs, int number)
+{
+	struct watch *watch = &fs->watch;
+
+	if (number < 0)
+		return;
+	pthread_mutex_lock(&watch->numbers);
+	if (node_of_watch(&fs->nodes, number) == 0)
+		inotify_rm_watch(watch->inotify, number);
+	pthread_mutex_unlock(&watch->numbers);
 }
 
 static int open_node(struct fs *fs, uint64_t ino)
@@ -237,6 +256,7 @@ static void init_lock(struct watch *watch)
 {
 	pthread_condattr_t attr;
 
+	pthread_mutex_init(&watch->numbers, NULL);
 	pthread_mutex_init(&watch->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -20,6 +20,9 @@ struct watch {
 	pthread_t thread;
 	bool running;
 
+	pthread_mutex_t numbers; /* held while a watch is added and noted, or removed */
+	bool complained;	 /* that there are no more watches; under `numbers` */
+
 	pthread_mutex_t lock; /* protects what follows */
 	pthread_cond_t passed;
 	bool stop;
@@ -31,11 +34,14 @@ int watch_start(struct fs *fs);
 void watch_stop(struct fs *fs);
 
 /*
- * Watch a directory, open as `fd` (O_PATH is enough). False if that cannot be had
- * (fs.inotify.max_user_watches): what is in it must then not be cached. Any thread.
+ * Watch a directory, open as `fd` (O_PATH is enough), and note that in its node. Where it cannot be had
+ * (fs.inotify.max_user_watches) the node has no watch, and what is in the directory is not cached. Any
+ * thread.
  */
-bool watch_add(struct fs *fs, uint64_t ino, int fd);
-void watch_remove(struct fs *fs, int watch);
+void watch_add(struct fs *fs, uint64_t ino, int fd);
+
+/* End the watch of a forgotten node, unless the directory has been found again since. -1 is none. */
+void watch_remove(struct fs *fs, int number);
 
 /*
  * Return when the kernel knows of everything that had happened in the store before the call; or after 20 ms,
