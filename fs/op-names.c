@@ -233,6 +233,8 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name
 	int r = MIN(dir, fd);
 
 	if (r >= 0)
+		r = fresh_check_parent(req, ino); /* the way to the file itself is another one */
+	if (r == 0)
 		r = check_segment_name(fs, fd, "", name);
 	if (r == 0)
 		r = link_as_caller(req, fd, dir, name);

@@ -192,6 +192,31 @@ class Behind(MountTest):
         self.assertEqual((self.store / "x").stat().st_mode & 0o7777, 0o777)
         eventually(lambda: path.stat().st_mode & 0o7777 == 0o777)
 
+    def test_no_link_to_a_file_behind_a_door_just_closed(self):
+        for name in ("private", "public"):
+            (self.store / name).mkdir()
+            (self.store / name).chmod(0o777)
+        user = self.start(
+            "import os, sys\nos.setgroups([]); os.setgid(20001); os.setuid(20001)\n"
+            "actions = {'open': lambda name: os.close(os.open('private/' + name, os.O_RDWR)),\n"
+            "           'link': lambda name: os.link('private/' + name, 'public/' + name)}\n"
+            "for line in sys.stdin:\n    what, name = line.split()\n    try:\n        actions[what](name)\n        print(0, flush=True)\n"
+            "    except OSError as e: print(e.errno, flush=True)", cwd=self.mnt)
+
+        def do(what, name):
+            user.stdin.write(f"{what} {name}\n")
+            user.stdin.flush()
+            return int(user.stdout.readline())
+
+        for i in range(50):
+            (self.store / f"private/x{i}").write_bytes(b"")
+            (self.store / f"private/x{i}").chmod(0o666)
+            eventually(lambda: do("open", f"x{i}") == 0)  # the kernel knows all about it now
+            (self.store / "private").chmod(0o700)
+            self.assertEqual(do("link", f"x{i}"), errno.EACCES)
+            (self.store / "private").chmod(0o777)
+            eventually(lambda: do("link", f"x{i}") == 0)
+
     def test_a_program_used_through_the_mount_runs_in_the_store(self):
         """What the daemon keeps open of a segment is not open for writing, which would be ETXTBSY."""
         subprocess.run(["cp", "/usr/bin/true", self.mnt / "prog"], check=True)
