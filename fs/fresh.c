@@ -79,13 +79,9 @@ static void invalidate(struct fs *fs, uint64_t ino)
 
 static bool leads_to(struct fs *fs, uint64_t parent, const char *name, ino_t ino)
 {
-	SEGFS_CLOSE int dir = -1;
-	struct node node;
+	SEGFS_CLOSE int dir = node_open(&fs->nodes, &fs->store, parent, O_PATH | O_DIRECTORY);
 	struct stat st;
 
-	if (node_get(&fs->nodes, parent, &node) < 0)
-		return false;
-	dir = segfs_store_open_handle(&fs->store, &node.handle, O_PATH | O_DIRECTORY);
 	return dir >= 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == ino;
 }
 

@@ -115,6 +115,15 @@ int node_get(struct node_table *table, uint64_t ino, struct node *ret_node)
 	return 0;
 }
 
+int node_open(struct node_table *table, const struct segfs_store *store, uint64_t ino, int flags)
+{
+	struct node node;
+	int r;
+
+	r = node_get(table, ino, &node);
+	return r < 0 ? r : segfs_store_open_handle(store, &node.handle, flags);
+}
+
 int node_get_named(struct node_table *table, uint64_t ino, struct node *ret_node, char **ret_name)
 {
 	LOCKED(table);

@@ -62,6 +62,10 @@ void node_table_destroy(struct node_table *table);
 /* Copy a node out. `ret_node->name` is NULL in the copy. 0 or -ESTALE if it is not known. */
 int node_get(struct node_table *table, uint64_t ino, struct node *ret_node);
 
+/* Open the file of a node in its store, as root. A descriptor, or -ESTALE once it is gone, or another -errno.
+ */
+int node_open(struct node_table *table, const struct segfs_store *store, uint64_t ino, int flags);
+
 /* As node_get(), and a copy of its name, NULL or to be freed. */
 int node_get_named(struct node_table *table, uint64_t ino, struct node *ret_node, char **ret_name);
 

@@ -10,15 +10,6 @@
 /* With inotify to tell of changes, the kernel may believe for as long as it likes. */
 #define WATCHED_TIMEOUT 3600.0
 
-int op_open_node(struct fs *fs, uint64_t ino, int flags)
-{
-	struct node node;
-	int r;
-
-	r = node_get(&fs->nodes, ino, &node);
-	return r < 0 ? r : segfs_store_open_handle(&fs->store, &node.handle, flags);
-}
-
 int op_open_directory(fuse_req_t req, uint64_t ino)
 {
 	int r;

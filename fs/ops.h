@@ -10,10 +10,11 @@
 
 extern const struct fuse_lowlevel_ops ops;
 
-/*
- * For the handlers' use. Open the file of a node, as root. A descriptor, or -ESTALE or another -errno.
- */
-int op_open_node(struct fs *fs, uint64_t ino, int flags);
+/* For the handlers' use: node_open(). */
+static inline int op_open_node(struct fs *fs, uint64_t ino, int flags)
+{
+	return node_open(&fs->nodes, &fs->store, ino, flags);
+}
 
 /*
  * The same for a directory in which something is to be done by name (O_PATH), after asking whether the kernel

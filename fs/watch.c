@@ -73,15 +73,6 @@ void watch_remove(struct fs *fs, int number)
 	pthread_mutex_unlock(&watch->numbers);
 }
 
-static int open_node(struct fs *fs, uint64_t ino)
-{
-	struct node node;
-
-	if (node_get(&fs->nodes, ino, &node) < 0)
-		return -1;
-	return segfs_store_open_handle(&fs->store, &node.handle, O_PATH);
-}
-
 /* Does the kernel, by what it was last told, take this name for this file? */
 static bool is_known_as(struct fs *fs, uint64_t ino, uint64_t parent, const char *name)
 {
@@ -160,7 +151,7 @@ static void handle_event(struct fs *fs, const struct inotify_event *event)
 		fresh_refresh(fs, dir);
 		return;
 	}
-	dir_fd = open_node(fs, dir);
+	dir_fd = node_open(&fs->nodes, &fs->store, dir, O_PATH);
 	if (dir_fd < 0)
 		return;
 	if (event->mask & (IN_ATTRIB | IN_MODIFY)) {
