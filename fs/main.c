@@ -50,12 +50,12 @@ static int init_nodes(struct fs *fs)
 	struct stat st;
 	int r;
 
+	pthread_mutex_init(&fs->rights_lock, NULL);
 	if (fstat(fs->store.root_fd, &st) < 0)
 		return -errno;
 	r = segfs_store_handle(fs->store.root_fd, &handle);
 	if (r < 0)
 		return r;
-	pthread_mutex_init(&fs->rights_lock, NULL);
 	told = fresh_look(fs->store.root_fd, &st);
 	return node_table_init(&fs->nodes, st.st_ino, &handle, &told);
 }
@@ -163,7 +163,8 @@ static int start(struct fs *fs)
 	return r;
 }
 
-static void stop(struct fs *fs)
+/* Ends whatever has been started, in reverse. */
+static void tear_down(struct fs *fs)
 {
 	if (fs->dev)
 		mount_detach(&fs->options, fs->dev);
@@ -172,7 +173,8 @@ static void stop(struct fs *fs)
 	inspector_stop(fs);
 	if (fs->session)
 		fuse_session_destroy(fs->session);
-	fs->session = NULL;
+	node_table_destroy(&fs->nodes);
+	segfs_store_close(&fs->store);
 }
 
 /* Everything from the store up. 0, or -errno after a line in the log, with nothing left behind. */
@@ -184,26 +186,11 @@ static int bring_up(struct fs *fs)
 	if (r < 0)
 		return r;
 	r = init_nodes(fs);
+	if (r == 0)
+		r = start(fs);
 	if (r < 0)
-		goto close_store;
-	r = start(fs);
-	if (r < 0)
-		goto stop;
-	return 0;
-
-stop:
-	stop(fs);
-	node_table_destroy(&fs->nodes);
-close_store:
-	segfs_store_close(&fs->store);
+		tear_down(fs);
 	return r;
-}
-
-static void tear_down(struct fs *fs)
-{
-	stop(fs);
-	node_table_destroy(&fs->nodes);
-	segfs_store_close(&fs->store);
 }
 
 /* "requests: LOOKUP 12, GETATTR 3": how many of each kind have come. */
