@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,9 +13,6 @@
 #include <segfs/npy.h>
 
 #include "util.h"
-
-/* The longest attribute value the kernel stores. */
-#define VALUE_MAX (64 * 1024)
 
 /* The four attributes while each may still be missing or be wrong. */
 struct stored {
@@ -97,10 +95,10 @@ static int stored_read_one(int fd, const char *name, struct stored *stored)
 	if (errno != ERANGE)
 		return -errno;
 
-	value = malloc(VALUE_MAX);
+	value = malloc(XATTR_SIZE_MAX);
 	if (!value)
 		return -ENOMEM;
-	n = fgetxattr(fd, name, value, VALUE_MAX);
+	n = fgetxattr(fd, name, value, XATTR_SIZE_MAX);
 	if (n < 0)
 		return errno == ENODATA ? 0 : -errno;
 	r = stored_parse(stored, name, value, (size_t)n);
@@ -253,11 +251,11 @@ static int store_value(int fd, const char *name, const struct segfs_array *array
 	SEGFS_FREE char *text = NULL;
 	ssize_t n;
 
-	text = malloc(VALUE_MAX);
+	text = malloc(XATTR_SIZE_MAX);
 	if (!text)
 		return -ENOMEM;
-	n = array_format(array, name, text, VALUE_MAX);
-	if (n < 0 || n >= VALUE_MAX)
+	n = array_format(array, name, text, XATTR_SIZE_MAX);
+	if (n < 0 || n >= XATTR_SIZE_MAX)
 		return n < 0 ? (int)n : -EINVAL;
 	return fsetxattr(fd, name, text, (size_t)n, flags) < 0 ? -errno : 0;
 }
@@ -267,7 +265,7 @@ static int store_value(int fd, const char *name, const struct segfs_array *array
 static int accept_if_same(const struct segfs_array *npy, const char *name, const char *value, size_t len)
 {
 	SEGFS_CLEANUP(stored_clear) struct stored given = {.array.order = 'C'};
-	SEGFS_FREE char *wanted = malloc(VALUE_MAX), *actual = malloc(VALUE_MAX);
+	SEGFS_FREE char *wanted = malloc(XATTR_SIZE_MAX), *actual = malloc(XATTR_SIZE_MAX);
 	int r;
 
 	if (!wanted || !actual)
@@ -275,8 +273,8 @@ static int accept_if_same(const struct segfs_array *npy, const char *name, const
 	r = stored_parse(&given, name, value, len);
 	if (r < 0)
 		return r;
-	if (array_format(&given.array, name, wanted, VALUE_MAX) < 0 ||
-	    array_format(npy, name, actual, VALUE_MAX) < 0)
+	if (array_format(&given.array, name, wanted, XATTR_SIZE_MAX) < 0 ||
+	    array_format(npy, name, actual, XATTR_SIZE_MAX) < 0)
 		return -EINVAL;
 	return strcmp(wanted, actual) ? -EINVAL : 0;
 }

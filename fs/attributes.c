@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/xattr.h>
@@ -11,8 +12,6 @@
 
 #include "creator.h"
 #include "util.h"
-
-#define VALUE_MAX (64 * 1024) /* the kernel's XATTR_SIZE_MAX */
 
 /* In the order in which they are listed: shape comes last, as it is what completes a description when a tool
  * copies one by one. */
@@ -55,18 +54,18 @@ static ssize_t give(const char *text, char **ret_value)
  * one. */
 static ssize_t read_stored(const struct segfs_segment *segment, const char *name, int fd, char **ret_value)
 {
-	SEGFS_FREE char *value = malloc(VALUE_MAX);
+	SEGFS_FREE char *value = malloc(XATTR_SIZE_MAX);
 	ssize_t n;
 
 	if (!value)
 		return -ENOMEM;
-	n = segfs_segment_format(segment, name, value, VALUE_MAX);
+	n = segfs_segment_format(segment, name, value, XATTR_SIZE_MAX);
 	if (n == -ENODATA) {
-		n = fgetxattr(fd, name, value, VALUE_MAX);
+		n = fgetxattr(fd, name, value, XATTR_SIZE_MAX);
 		if (n < 0)
 			return -errno;
 	}
-	if (n >= VALUE_MAX) /* only a .npy header can say so much */
+	if (n >= XATTR_SIZE_MAX) /* only a .npy header can say so much */
 		return -E2BIG;
 	*ret_value = steal_pointer(&value);
 	return n;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <string.h>
 #include <sys/xattr.h>
 
@@ -11,8 +12,6 @@
 #include "fresh.h"
 #include "reply.h"
 #include "util.h"
-
-#define VALUE_MAX (64 * 1024) /* the kernel's XATTR_SIZE_MAX and XATTR_LIST_MAX */
 
 /* A file whose attributes are asked for. */
 struct target {
@@ -241,14 +240,14 @@ static ssize_t store_list(int fd, char *names)
 	ssize_t n;
 
 	segfs_fd_path(fd, path);
-	n = listxattr(path, names, VALUE_MAX);
+	n = listxattr(path, names, XATTR_LIST_MAX);
 	return n < 0 ? -errno : n;
 }
 
 static ssize_t list(fuse_req_t req, uint64_t ino, char **ret_list)
 {
 	SEGFS_CLEANUP(target_clear) struct target target = {.fd = -1};
-	SEGFS_FREE char *names = malloc(VALUE_MAX);
+	SEGFS_FREE char *names = malloc(XATTR_LIST_MAX);
 	SEGFS_CLOSE int fd = -1;
 	ssize_t n;
 	int r;
