@@ -31,7 +31,13 @@ void segfs_pids_clear(struct segfs_pids *pids)
 	*pids = (struct segfs_pids){};
 }
 
-/* Callers add in ascending order, or sort afterwards; the last one added is not added twice. */
+void segfs_pids_print(const struct segfs_pids *pids, FILE *out)
+{
+	for (size_t i = 0; i < pids->n; i++)
+		fprintf(out, "%s%d", i ? "," : "", pids->list[i]);
+}
+
+/* A pid that is there already is not added again. */
 static int pids_add(struct segfs_pids *pids, pid_t pid)
 {
 	pid_t *list;
@@ -301,8 +307,7 @@ static void print_summary(FILE *out, enum lock_kind kind, struct lock_summary *s
 	if (pids->n > 0)
 		qsort(pids->list, pids->n, sizeof(*pids->list), compare_pids);
 	fprintf(out, "%s%s pid ", first ? "" : "; ", summary->exclusive ? "exclusive" : "shared");
-	for (size_t i = 0; i < pids->n; i++)
-		fprintf(out, "%s%d", i ? "," : "", pids->list[i]);
+	segfs_pids_print(pids, out);
 	fprintf(out, "%s (%s)", pids->n ? "" : "unknown", user_names[kind]);
 	if (summary->n_waiting)
 		fprintf(out, ", %u waiting", summary->n_waiting);

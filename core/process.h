@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 struct segfs_identity {
@@ -26,6 +27,9 @@ struct segfs_pids {
 };
 
 void segfs_pids_clear(struct segfs_pids *pids);
+
+/* Print them as "812,813"; nothing for an empty list. */
+void segfs_pids_print(const struct segfs_pids *pids, FILE *out);
 
 /* Every process that has the file mapped, or open by either path, but this one. 0 or -errno. */
 int segfs_process_attached(const struct segfs_identity *file, struct segfs_pids *ret_pids);

@@ -26,8 +26,7 @@ static int format_pids(const struct segfs_pids *pids, char **ret_text)
 
 	if (!out)
 		return -ENOMEM;
-	for (size_t i = 0; i < pids->n; i++)
-		fprintf(out, "%s%d", i ? "," : "", pids->list[i]);
+	segfs_pids_print(pids, out);
 	if (fclose(out) != 0)
 		return -ENOMEM;
 	*ret_text = steal_pointer(&text);
