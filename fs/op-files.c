@@ -109,6 +109,15 @@ static int finish_create(fuse_req_t req, uint64_t parent, const char *name, int 
 	return id;
 }
 
+/* r is what finish_create() gave, or an earlier -errno. */
+static void reply_new_file(fuse_req_t req, int r, const struct fuse_entry_param *entry)
+{
+	if (r < 0)
+		reply(req, r);
+	else
+		reply_create(req, entry, r);
+}
+
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
 	SEGFS_CLOSE int dir = op_open_directory(req, parent);
@@ -123,10 +132,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		r = fd = create_as_caller(req, dir, name, mode, fi->flags, &is_new);
 	if (r >= 0)
 		r = finish_create(req, parent, name, fd, is_new, &entry);
-	if (r < 0)
-		reply(req, r);
-	else
-		reply_create(req, &entry, r);
+	reply_new_file(req, r, &entry);
 }
 
 static int tmpfile_as_caller(fuse_req_t req, int dir, mode_t mode, int flags)
@@ -151,10 +157,7 @@ void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file
 		r = fd = tmpfile_as_caller(req, dir, mode, fi->flags);
 	if (r >= 0)
 		r = finish_create(req, parent, NULL, fd, true, &entry);
-	if (r < 0)
-		reply(req, r);
-	else
-		reply_create(req, &entry, r);
+	reply_new_file(req, r, &entry);
 }
 
 /*
