@@ -141,6 +141,17 @@ class MountTest(unittest.TestCase):
         self.assertIn(errno.errorcode[caught.exception.errno], names)
 
 
+class TwinTest(MountTest):
+    """self.plain: a tmpfs like the store that no segfs knows of, for comparison."""
+
+    def setUp(self):
+        super().setUp()
+        self.plain = self.directory / "plain"
+        self.plain.mkdir()
+        run("mount", "-t", "tmpfs", "-o", self.store_options, "tmpfs", self.plain)
+        self.addCleanup(unmount, self.plain)
+
+
 def main():
     if os.geteuid() != 0:
         print("SKIP: mounting needs root")

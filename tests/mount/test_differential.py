@@ -6,7 +6,7 @@ A difference is printed with the command that replays it.
 
 import os
 
-from harness import MountTest, main, run, unmount
+from harness import TwinTest, main, run
 
 OPS = int(os.environ.get("DIFFERENTIAL_OPS", 200_000))
 SEED = int(os.environ.get("DIFFERENTIAL_SEED", 1))
@@ -17,14 +17,7 @@ RUNS = 3
 TOOL_ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
 
 
-class Differential(MountTest):
-    def setUp(self):
-        super().setUp()
-        self.plain = self.directory / "plain"
-        self.plain.mkdir()
-        run("mount", "-t", "tmpfs", "-o", self.store_options, "tmpfs", self.plain)
-        self.addCleanup(unmount, self.plain)
-
+class Differential(TwinTest):
     def check(self, seed):
         output = run(os.environ["DIFFERENTIAL"], "--users", 6, "--ops", OPS // RUNS, "--seed", seed, self.plain, self.mnt, env=TOOL_ENVIRONMENT)
         self.assertIn("steps alike", output)

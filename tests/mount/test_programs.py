@@ -11,7 +11,7 @@ import subprocess
 
 import numpy as np
 
-from harness import PYTHON, MountTest, main, run, unmount
+from harness import PYTHON, TwinTest, main, run
 
 # Computed when read, and so not the same for two files: a copy may carry what they said, but it says nothing.
 LIVE = {f"user.shm.{name}" for name in ("attached", "creator", "huge", "kind", "lock", "version")} | {"trusted.segfs.creator"}
@@ -76,16 +76,7 @@ def make_tree(root):
         os.utime(path, ns=(TIME, TIME - number * 1_000_000_007), follow_symlinks=False)
 
 
-class ProgramTest(MountTest):
-    """self.plain: a tmpfs that no segfs knows of, for comparison."""
-
-    def setUp(self):
-        super().setUp()
-        self.plain = self.directory / "plain"
-        self.plain.mkdir()
-        run("mount", "-t", "tmpfs", "-o", self.store_options, "tmpfs", self.plain)
-        self.addCleanup(unmount, self.plain)
-
+class ProgramTest(TwinTest):
     def need(self, *programs):
         for program in programs:
             if not shutil.which(program):
