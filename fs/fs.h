@@ -8,10 +8,10 @@
 #include <fuse_lowlevel.h>
 #include <stdbool.h>
 
-#include "inspector.h"
 #include "node.h"
 #include "options.h"
 #include "passthrough.h"
+#include "slow-lane.h"
 #include "store.h"
 #include "transport.h"
 #include "watch.h"
@@ -29,7 +29,7 @@ struct fs {
 	 * taken for a change behind it. */
 	pthread_mutex_t rights_lock;
 	struct watch watch;
-	struct inspector inspector;
+	struct slow_lane slow_lane;
 	struct workers workers;
 };
 

@@ -117,7 +117,7 @@ static int start_threads(struct fs *fs)
 
 	r = watch_start(fs);
 	if (r == 0)
-		r = inspector_start(fs);
+		r = slow_lane_start(fs);
 	if (r == 0)
 		r = workers_start(fs, fs->options.threads);
 	if (r < 0)
@@ -170,7 +170,7 @@ static void tear_down(struct fs *fs)
 		mount_detach(&fs->options, fs->dev);
 	workers_stop(fs);
 	watch_stop(fs);
-	inspector_stop(fs);
+	slow_lane_stop(fs);
 	if (fs->session)
 		fuse_session_destroy(fs->session);
 	node_table_destroy(&fs->nodes);

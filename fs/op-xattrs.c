@@ -10,6 +10,7 @@
 #include "attributes.h"
 #include "caller.h"
 #include "fresh.h"
+#include "inspector.h"
 #include "reply.h"
 #include "util.h"
 
@@ -113,8 +114,7 @@ static void get_ours(fuse_req_t req, enum attribute attribute, const char *name,
 	ssize_t n = fd;
 
 	if (fd >= 0 && (attribute == ATTRIBUTE_LOCK || attribute == ATTRIBUTE_ATTACHED)) {
-		inspector_submit(fs_of(req), req,
-				 attribute == ATTRIBUTE_LOCK ? INSPECT_LOCK : INSPECT_ATTACHED,
+		inspector_submit(req, attribute == ATTRIBUTE_LOCK ? INSPECT_LOCK : INSPECT_ATTACHED,
 				 target->st.st_ino, size);
 		return;
 	}

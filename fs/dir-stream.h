@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * A directory of the store that a user has open, read a reply at a time. It is kept behind fuse_file_info.fh;
+ * the kernel sends one READDIR at a time for it.
+ */
+#include <dirent.h>
+
+#include "fs.h"
+
+struct dir_stream;
+
+/* Takes the descriptor over, unless it fails. 0 or -errno. */
+int dir_stream_new(int fd, struct dir_stream **ret_stream);
+void dir_stream_free(struct dir_stream *stream);
+
+/*
+ * Put an entry of the directory `dir_fd`, known as the node `ino`, into the `size` bytes of `buf`: as
+ * fuse_add_direntry(), which returns what it needs, and writes nothing if that is more. 0 leaves the entry
+ * out.
+ */
+typedef size_t (*dir_stream_add_fn)(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size_t size,
+				    const struct dirent *dirent);
+
+/* Answer a READDIR or READDIRPLUS from `offset` on. */
+void dir_stream_reply(fuse_req_t req, uint64_t ino, size_t size, off_t offset, struct dir_stream *stream,
+		      dir_stream_add_fn add);
