@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "process.h"
+#include "census.h"
+#include "locks.h"
 #include "reply.h"
 #include "util.h"
 
@@ -16,27 +17,39 @@ struct inspection_job {
 	size_t size;
 };
 
-static int format_pids(const struct segfs_pids *pids, char **ret_text)
+static int print_attached(const struct segfs_identity *file, FILE *out)
+{
+	SEGFS_CLEANUP(segfs_pids_clear) struct segfs_pids pids = {};
+	int r = segfs_census_attached(file, &pids);
+
+	if (r == 0)
+		segfs_pids_print(&pids, out);
+	return r;
+}
+
+static int print_locks(const struct segfs_identity *file, FILE *out)
+{
+	SEGFS_CLEANUP(segfs_locks_cleanup) struct segfs_locks *locks = NULL;
+	int r = segfs_locks_read(&locks);
+
+	return r < 0 ? r : segfs_locks_print(locks, file, SEGFS_LOCKS_TEXT, NULL, out);
+}
+
+static int format(enum inspection what, const struct segfs_identity *file, char **ret_text)
 {
 	SEGFS_FREE char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
+	int r;
 
 	if (!out)
 		return -ENOMEM;
-	segfs_pids_print(pids, out);
+	r = what == INSPECT_LOCK ? print_locks(file, out) : print_attached(file, out);
 	if (fclose(out) != 0)
 		return -ENOMEM;
-	*ret_text = steal_pointer(&text);
-	return 0;
-}
-
-static int read_attached(const struct segfs_identity *file, char **ret_text)
-{
-	SEGFS_CLEANUP(segfs_pids_clear) struct segfs_pids pids = {};
-	int r = segfs_process_attached(file, &pids);
-
-	return r < 0 ? r : format_pids(&pids, ret_text);
+	if (r == 0)
+		*ret_text = steal_pointer(&text);
+	return r;
 }
 
 static void inspect(struct fs *fs, struct slow_job *job)
@@ -46,10 +59,7 @@ static void inspect(struct fs *fs, struct slow_job *job)
 	SEGFS_FREE char *text = NULL;
 	int r;
 
-	if (inspection->what == INSPECT_LOCK)
-		r = segfs_process_locks(&file, &text);
-	else
-		r = read_attached(&file, &text);
+	r = format(inspection->what, &file, &text);
 	if (r < 0)
 		reply(job->req, r);
 	else

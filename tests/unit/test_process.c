@@ -2,145 +2,148 @@
 #include "process.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "bounded.h"
+#include "child.h"
 #include "file_on_tmpfs.h"
+#include "procfs.h"
 #include "suite.h"
 #include "util.h"
 
-static struct segfs_identity identity_of(int fd)
-{
-	struct stat st;
-
-	ck_assert_int_eq(fstat(fd, &st), 0);
-	return (struct segfs_identity){.dev = {st.st_dev, 0}, .ino = st.st_ino};
-}
-
-/* A child that does `act` and then waits to be killed. Returns when it has. */
-static pid_t child(int fd, void (*act)(int fd))
-{
-	int ready[2];
-	char byte;
-	pid_t pid;
-
-	ck_assert_int_eq(pipe(ready), 0);
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		act(fd);
-		(void)!write(ready[1], "", 1);
-		for (;;)
-			pause();
-	}
-	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	close(ready[1]);
-	return pid;
-}
-
-static void end(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
-static void assert_locks(const struct segfs_identity *file, const char *format, pid_t pid)
-{
-	SEGFS_FREE char *text = NULL;
-	char expected[128];
-
-	snprintf(expected, sizeof(expected), format, pid);
-	ck_assert_int_eq(segfs_process_locks(file, &text), 0);
-	ck_assert_str_eq(text, expected);
-}
-
-static void hold_nothing(int fd)
-{
-	close(fd);
-}
-
-static void hold_open(int fd)
+static void do_nothing(int fd)
 {
 	(void)fd;
 }
 
-static void hold_mapped(int fd)
+/* The directories that a process was looked at by. */
+struct looks {
+	unsigned n, enough;
+};
+
+static bool count_look(int dir_fd, void *data)
 {
-	if (mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED)
-		_exit(1);
-	close(fd);
+	struct looks *looks = data;
+
+	ck_assert_int_eq(faccessat(dir_fd, "stat", F_OK, 0), 0);
+	return ++looks->n == looks->enough;
 }
 
-static void hold_fcntl(int fd)
+START_TEST(look_at_a_process_of_one_thread_has_nowhere_else_to_go)
 {
-	struct flock lock = {.l_type = F_RDLCK, .l_len = 10};
+	struct looks looks = {.enough = 2};
+	pid_t pid = child(-1, do_nothing);
 
-	fcntl(fd, F_SETLK, &lock);
+	ck_assert(!segfs_process_look(pid, count_look, &looks));
+	ck_assert_uint_eq(looks.n, 1);
+	end(pid);
+}
+END_TEST
+
+static void *wait_for_ever(void *fd)
+{
+	for (;;)
+		pause();
+	return fd;
 }
 
-static void hold_ofd(int fd)
+static void start_threads(int fd)
 {
-	struct flock lock = {.l_type = F_WRLCK};
+	pthread_t thread;
+
+	for (int i = 0; i < 3; i++)
+		if (pthread_create(&thread, NULL, wait_for_ever, NULL) != 0)
+			_exit(1);
+}
+
+START_TEST(look_goes_through_the_threads_until_one_is_enough)
+{
+	struct looks looks = {.enough = 3}, never = {};
+	pid_t pid = child(-1, start_threads);
+
+	ck_assert(segfs_process_look(pid, count_look, &looks));
+	ck_assert_uint_eq(looks.n, 3);
+	ck_assert(!segfs_process_look(pid, count_look, &never));
+	ck_assert_uint_eq(never.n, 4);
+	end(pid);
+}
+END_TEST
+
+START_TEST(look_at_nobody_is_false)
+{
+	struct looks looks = {.enough = 1};
+
+	ck_assert(!segfs_process_look(0x7fffffff, count_look, &looks));
+	ck_assert_uint_eq(looks.n, 0);
+}
+END_TEST
+
+START_TEST(lives_until_it_is_a_zombie)
+{
+	pid_t pid = child(-1, do_nothing);
+	siginfo_t info;
+
+	ck_assert(segfs_process_lives(pid));
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	ck_assert(!segfs_process_lives(pid));
+	waitpid(pid, NULL, 0);
+	ck_assert(!segfs_process_lives(pid));
+}
+END_TEST
+
+START_TEST(pids_are_ascending_without_duplicates)
+{
+	static const pid_t added[] = {7, 812, 7, 3, 100, 812, 3};
+	SEGFS_CLEANUP(segfs_pids_clear) struct segfs_pids pids = {};
+	SEGFS_FREE char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	segfs_pids_print(&pids, out);
+	for (size_t i = 0; i < COUNT_OF(added); i++)
+		ck_assert_int_eq(segfs_pids_add(&pids, added[i]), 0);
+	segfs_pids_print(&pids, out);
+	fclose(out);
+	ck_assert_str_eq(text, "3,7,100,812");
+}
+END_TEST
+
+/* A file of /proc's kind: the first line is longer than any room, the last has no newline. */
+START_TEST(lines_of_any_length_come_one_by_one)
+{
+	SEGFS_CLEANUP(segfs_lines_close) struct segfs_lines lines;
+	SEGFS_CLOSE int fd = file_on_tmpfs("", 0);
+	static char line[200000];
 	char path[32];
 
+	memset(line, 'x', sizeof(line) - 1);
+	dprintf(fd, "%s\n\nsecond\n%.70000s\n%.65535s\n%.65534s\nlast", line, line, line, line);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	fcntl(open(path, O_RDWR), F_OFD_SETLK, &lock);
-}
-
-START_TEST(attached_nobody_is_an_empty_list)
-{
-	SEGFS_CLOSE int fd = file_on_tmpfs("x", 1);
-	struct segfs_identity file = identity_of(fd);
-	struct segfs_pids pids;
-	pid_t pid = child(fd, hold_nothing);
-
-	ck_assert_int_eq(segfs_process_attached(&file, &pids), 0);
-	ck_assert_uint_eq(pids.n, 0);
-	end(pid);
+	ck_assert_int_eq(segfs_lines_open(&lines, AT_FDCWD, path), 0);
+	ck_assert_uint_eq(strspn(segfs_lines_next(&lines), "x"), 65535);
+	ck_assert_str_eq(segfs_lines_next(&lines), "");
+	ck_assert_str_eq(segfs_lines_next(&lines), "second");
+	for (int i = 0; i < 3; i++)
+		ck_assert_uint_eq(strspn(segfs_lines_next(&lines), "x"), i < 2 ? 65535 : 65534);
+	ck_assert_str_eq(segfs_lines_next(&lines), "last");
+	ck_assert_ptr_null(segfs_lines_next(&lines));
+	ck_assert_ptr_null(segfs_lines_next(&lines));
 }
 END_TEST
 
-static void (*const attachments[])(int) = {hold_open, hold_mapped};
-
-START_TEST(attached_by_descriptor_or_mapping_is_found)
+START_TEST(lines_of_nothing_fail)
 {
-	SEGFS_CLOSE int fd = file_on_tmpfs("x", 1);
-	struct segfs_identity file = identity_of(fd);
-	struct segfs_pids pids;
-	pid_t pid = child(fd, attachments[_i]);
+	SEGFS_CLEANUP(segfs_lines_close) struct segfs_lines lines;
 
-	ck_assert_int_eq(segfs_process_attached(&file, &pids), 0);
-	ck_assert_uint_eq(pids.n, 1);
-	ck_assert_int_eq(pids.list[0], pid);
-	segfs_pids_clear(&pids);
-	end(pid);
-}
-END_TEST
-
-START_TEST(locks_of_each_kind_name_the_holder)
-{
-	SEGFS_CLOSE int fd = file_on_tmpfs("x", 1);
-	struct segfs_identity file = identity_of(fd);
-	pid_t pid;
-
-	assert_locks(&file, "unlocked", 0);
-	pid = child(fd, hold_fcntl);
-	assert_locks(&file, "shared pid %d (fcntl)", pid);
-	end(pid);
-	pid = child(fd, hold_ofd);
-	assert_locks(&file, "exclusive pid %d (ofd)", pid);
-	end(pid);
-	assert_locks(&file, "unlocked", 0);
+	ck_assert_int_eq(segfs_lines_open(&lines, AT_FDCWD, "/proc/self/nothing"), -ENOENT);
 }
 END_TEST
 
@@ -196,9 +199,13 @@ int main(void)
 	Suite *suite = suite_create("process");
 	TCase *tc = tcase_create("process");
 
-	tcase_add_test(tc, attached_nobody_is_an_empty_list);
-	tcase_add_loop_test(tc, attached_by_descriptor_or_mapping_is_found, 0, COUNT_OF(attachments));
-	tcase_add_test(tc, locks_of_each_kind_name_the_holder);
+	tcase_add_test(tc, look_at_a_process_of_one_thread_has_nowhere_else_to_go);
+	tcase_add_test(tc, look_goes_through_the_threads_until_one_is_enough);
+	tcase_add_test(tc, look_at_nobody_is_false);
+	tcase_add_test(tc, lives_until_it_is_a_zombie);
+	tcase_add_test(tc, pids_are_ascending_without_duplicates);
+	tcase_add_test(tc, lines_of_any_length_come_one_by_one);
+	tcase_add_test(tc, lines_of_nothing_fail);
 	tcase_add_test(tc, read_start_is_that_of_the_fork);
 	tcase_add_test(tc, read_self_gives_pid_start_and_command);
 	tcase_add_test(tc, read_nobody_fails_untouched);

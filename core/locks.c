@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+#include "locks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "procfs.h"
+#include "util.h"
+
+/* The three kinds of lock a file can carry, as /proc/locks calls them and as users do. */
+enum lock_kind { LOCK_FLOCK, LOCK_FCNTL, LOCK_OFD, N_LOCK_KINDS };
+static const char *const kernel_names[N_LOCK_KINDS] = {"FLOCK", "POSIX", "OFDLCK"};
+static const char *const user_names[N_LOCK_KINDS] = {"flock", "fcntl", "ofd"};
+static const unsigned use_bits[N_LOCK_KINDS] = {SEGFS_USE_FLOCK, SEGFS_USE_FCNTL, SEGFS_USE_OFD};
+
+struct lock {
+	dev_t dev;
+	ino_t ino;
+	enum lock_kind kind;
+	bool exclusive, waits;
+	pid_t pid; /* -1: the lock belongs to an open file, not to a process */
+};
+
+struct segfs_locks {
+	struct lock *list; /* owned, ascending by inode */
+	size_t n, room;
+};
+
+/* All locks of one kind on a file. */
+struct summary {
+	struct segfs_pids holders;
+	bool held, exclusive;
+	bool incomplete; /* a holder is not named, or has ended while its open file lives on */
+	unsigned n_waiting;
+};
+
+/* "1: FLOCK  ADVISORY  WRITE 812 00:2f:1234 0 EOF", "1: -> POSIX ..." for one who waits. */
+static bool parse_lock(const char *line, struct lock *ret_lock)
+{
+	char kind[16], type[16];
+	unsigned long long ino;
+	unsigned major, minor;
+	struct lock lock = {};
+	const char *p = strchr(line, ':');
+
+	if (!p)
+		return false;
+	p += 1 + strspn(p + 1, " \t");
+	lock.waits = !strncmp(p, "->", 2);
+	if (lock.waits)
+		p += 2;
+	if (sscanf(p, "%15s %*s %15s %d %x:%x:%llu", kind, type, &lock.pid, &major, &minor, &ino) != 6)
+		return false;
+	lock.dev = makedev(major, minor);
+	lock.ino = ino;
+	lock.exclusive = !strcmp(type, "WRITE");
+	while (lock.kind < N_LOCK_KINDS && strcmp(kind, kernel_names[lock.kind]))
+		lock.kind++;
+	if (lock.kind == N_LOCK_KINDS)
+		return false; /* leases and delegations are no locks */
+	*ret_lock = lock;
+	return true;
+}
+
+static bool is_on(const struct lock *lock, const struct segfs_identity *file)
+{
+	return lock->ino == file->ino && (lock->dev == file->dev[0] || lock->dev == file->dev[1]);
+}
+
+static int add_lock(struct segfs_locks *locks, const struct lock *lock)
+{
+	size_t room = MAX(2 * locks->room, 64u);
+	struct lock *list;
+
+	if (locks->n == locks->room) {
+		list = reallocarray(locks->list, room, sizeof(*list));
+		if (!list)
+			return -ENOMEM;
+		locks->list = list;
+		locks->room = room;
+	}
+	locks->list[locks->n++] = *lock;
+	return 0;
+}
+
+static int read_all(struct segfs_locks *locks)
+{
+	SEGFS_CLEANUP(segfs_lines_close) struct segfs_lines lines;
+	struct lock lock;
+	char *line;
+	int r;
+
+	r = segfs_lines_open(&lines, AT_FDCWD, "/proc/locks");
+	while (r == 0 && (line = segfs_lines_next(&lines)))
+		if (parse_lock(line, &lock))
+			r = add_lock(locks, &lock);
+	return r;
+}
+
+static int compare_inodes(const void *a, const void *b)
+{
+	ino_t x = ((const struct lock *)a)->ino, y = ((const struct lock *)b)->ino;
+
+	return (x > y) - (x < y);
+}
+
+int segfs_locks_read(struct segfs_locks **ret_locks)
+{
+	SEGFS_CLEANUP(segfs_locks_cleanup) struct segfs_locks *locks = calloc(1, sizeof(*locks));
+	int r;
+
+	if (!locks)
+		return -ENOMEM;
+	r = read_all(locks);
+	if (r < 0)
+		return r;
+	if (locks->n > 0)
+		qsort(locks->list, locks->n, sizeof(*locks->list), compare_inodes);
+	*ret_locks = steal_pointer(&locks);
+	return 0;
+}
+
+struct segfs_locks *segfs_locks_free(struct segfs_locks *locks)
+{
+	if (locks)
+		free(locks->list);
+	free(locks);
+	return NULL;
+}
+
+/* Where the locks of an inode begin. */
+static size_t find_inode(const struct segfs_locks *locks, ino_t ino)
+{
+	size_t low = 0, high = locks->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (locks->list[middle].ino < ino)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static int summary_add(struct summary *summary, const struct lock *lock)
+{
+	if (lock->waits) {
+		summary->n_waiting++;
+		return 0;
+	}
+	summary->held = true;
+	summary->exclusive |= lock->exclusive;
+	if (lock->pid > 0 && segfs_process_lives(lock->pid))
+		return segfs_pids_add(&summary->holders, lock->pid);
+	summary->incomplete = true;
+	return 0;
+}
+
+static int summarize(const struct segfs_locks *locks, const struct segfs_identity *file,
+		     struct summary summaries[N_LOCK_KINDS])
+{
+	int r = 0;
+
+	for (size_t i = find_inode(locks, file->ino); i < locks->n && locks->list[i].ino == file->ino; i++) {
+		const struct lock *lock = &locks->list[i];
+
+		if (is_on(lock, file))
+			r = summary_add(&summaries[lock->kind], lock);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
+/* Adds who has the file open with locks of the kinds that do not tell. */
+static int add_users(const struct segfs_identity *file, const struct segfs_census *census,
+		     struct summary summaries[N_LOCK_KINDS])
+{
+	const struct segfs_user *users;
+	size_t n = segfs_census_find(census, file->ino, &users);
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (enum lock_kind kind = 0; r == 0 && kind < N_LOCK_KINDS; kind++)
+			if (summaries[kind].incomplete && users[i].how & use_bits[kind])
+				r = segfs_pids_add(&summaries[kind].holders, users[i].pid);
+	return r;
+}
+
+static int complete(const struct segfs_identity *file, const struct segfs_census *census,
+		    struct summary summaries[N_LOCK_KINDS])
+{
+	SEGFS_CLEANUP(segfs_census_cleanup) struct segfs_census *own = NULL;
+	bool incomplete = false;
+	int r = 0;
+
+	for (enum lock_kind kind = 0; kind < N_LOCK_KINDS; kind++)
+		incomplete |= summaries[kind].incomplete;
+	if (!incomplete)
+		return 0;
+	if (!census)
+		r = segfs_census_take_of(file, &own);
+	return r < 0 ? r : add_users(file, census ?: own, summaries);
+}
+
+static const struct style {
+	const char *unlocked, *between, *before_pids, *before_kind, *before_waiting, *after_waiting;
+} styles[] = {
+	[SEGFS_LOCKS_TEXT] = {"unlocked", "; ", " pid ", " ", ", ", " waiting"},
+	[SEGFS_LOCKS_COLUMN] = {"-", ";", ":", "", "+", ""},
+};
+
+static void print_summary(const struct summary *summary, enum lock_kind kind, const struct style *style,
+			  FILE *out)
+{
+	fprintf(out, "%s%s", summary->exclusive ? "exclusive" : "shared", style->before_pids);
+	segfs_pids_print(&summary->holders, out);
+	fprintf(out, "%s%s(%s)", summary->holders.n ? "" : "unknown", style->before_kind, user_names[kind]);
+	if (summary->n_waiting)
+		fprintf(out, "%s%u%s", style->before_waiting, summary->n_waiting, style->after_waiting);
+}
+
+static void print(const struct summary summaries[N_LOCK_KINDS], const struct style *style, FILE *out)
+{
+	bool any = false;
+
+	for (enum lock_kind kind = 0; kind < N_LOCK_KINDS; kind++) {
+		if (!summaries[kind].held)
+			continue;
+		fputs(any ? style->between : "", out);
+		print_summary(&summaries[kind], kind, style, out);
+		any = true;
+	}
+	if (!any)
+		fputs(style->unlocked, out);
+}
+
+int segfs_locks_print(const struct segfs_locks *locks, const struct segfs_identity *file,
+		      enum segfs_locks_style style, const struct segfs_census *census, FILE *out)
+{
+	struct summary summaries[N_LOCK_KINDS] = {};
+	int r;
+
+	r = summarize(locks, file, summaries);
+	if (r == 0)
+		r = complete(file, census, summaries);
+	if (r == 0)
+		print(summaries, &styles[style], out);
+	for (enum lock_kind kind = 0; kind < N_LOCK_KINDS; kind++)
+		segfs_pids_clear(&summaries[kind].holders);
+	return r;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Who holds and awaits the locks of files: all of /proc/locks, read once, from which any number of files can
+ * be answered.
+ *
+ * The kernel gives out that list in pages: one that changes meanwhile may lack a lock or have it twice.
+ * Sources: proc_locks(5); Linux fs/locks.c (lock_get_status) for the lines.
+ */
+#include <stdio.h>
+
+#include "census.h"
+
+struct segfs_locks;
+
+/* All locks of the machine, as they are now. 0 or -errno. */
+int segfs_locks_read(struct segfs_locks **ret_locks);
+
+/* Takes NULL, returns NULL. */
+struct segfs_locks *segfs_locks_free(struct segfs_locks *locks);
+
+static inline void segfs_locks_cleanup(struct segfs_locks **locks)
+{
+	*locks = segfs_locks_free(*locks);
+}
+
+enum segfs_locks_style {
+	SEGFS_LOCKS_TEXT,   /* the value of user.shm.lock */
+	SEGFS_LOCKS_COLUMN, /* without blanks */
+};
+
+/*
+ * Print the locks of one file. In each kind of lock, those of a holder or of several, and how many wait:
+ *
+ *	text	unlocked	exclusive pid 812 (flock), 2 waiting; shared pid 7,8 (fcntl)
+ *	column	-		exclusive:812(flock)+2;shared:7,8(fcntl)
+ *
+ * The lock of an open file (ofd; flock whose taker has ended) names no process: its holders are those who
+ * have the file open with it according to `census`, or if that is NULL to one that is taken now, which makes
+ * the call as slow. A holder that is not found is called "unknown". 0, or -errno with nothing printed; that
+ * `out` is full is seen there.
+ */
+int segfs_locks_print(const struct segfs_locks *locks, const struct segfs_identity *file,
+		      enum segfs_locks_style style, const struct segfs_census *census, FILE *out);
