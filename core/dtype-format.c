@@ -24,6 +24,14 @@ static const struct {
 	{0x2fffe, 0x2ffff}, {0x3fffe, 0xe00ff}, {0xe01f0, 0x10ffff},
 };
 
+/* Where the text goes, and how it differs from the canonical one. */
+struct writer {
+	struct segfs_text *out;
+	const char *bfloat16; /* how that is called; NULL: as the void type that numpy saves it as */
+	bool latin1;	      /* rather than UTF-8 */
+	bool beyond_latin1;   /* a character was met that it does not have */
+};
+
 static bool is_printable(uint32_t code)
 {
 	if (code < 0x80)
@@ -56,23 +64,32 @@ static void put_escape(struct segfs_text *out, uint32_t code)
 		segfs_text_printf(out, "\\U%08" PRIx32, code);
 }
 
+static void put_char(struct writer *writer, uint32_t code)
+{
+	char bytes[SEGFS_UTF8_MAX] = {(char)code};
+	size_t len = writer->latin1 ? 1 : segfs_utf8_encode(code, bytes);
+
+	writer->beyond_latin1 |= code > 0xff;
+	segfs_text_put(writer->out, bytes, len);
+}
+
 /* repr() of a string: single quotes, unless it holds one and no double quote. */
-static void put_string(struct segfs_text *out, const char *text)
+static void put_string(struct writer *writer, const char *text)
 {
 	char quote = strchr(text, '\'') && !strchr(text, '"') ? '"' : '\'';
 	size_t left = strlen(text), length;
 	uint32_t code;
 
-	segfs_text_put(out, &quote, 1);
+	segfs_text_put(writer->out, &quote, 1);
 	for (; (length = segfs_utf8_decode(text, left, &code)) > 0; text += length, left -= length) {
 		if (*text == quote || *text == '\\')
-			put(out, "\\");
+			put(writer->out, "\\");
 		if (is_printable(code))
-			segfs_text_put(out, text, length);
+			put_char(writer, code);
 		else
-			put_escape(out, code);
+			put_escape(writer->out, code);
 	}
-	segfs_text_put(out, &quote, 1);
+	segfs_text_put(writer->out, &quote, 1);
 }
 
 static char byte_order(const struct segfs_dtype *dtype)
@@ -82,12 +99,21 @@ static char byte_order(const struct segfs_dtype *dtype)
 	return dtype->big_endian ? '>' : '<';
 }
 
-static void put_scalar(struct segfs_text *out, const struct segfs_dtype *dtype)
+static void put_bfloat16(struct writer *writer, const struct segfs_dtype *dtype)
+{
+	if (writer->bfloat16)
+		put(writer->out, writer->bfloat16);
+	else
+		segfs_text_printf(writer->out, "%cV%zu", byte_order(dtype), dtype->itemsize);
+}
+
+static void put_scalar(struct writer *writer, const struct segfs_dtype *dtype)
 {
 	size_t number = dtype->kind == SEGFS_UNICODE ? dtype->itemsize / 4 : dtype->itemsize;
+	struct segfs_text *out = writer->out;
 
 	if (dtype->kind == SEGFS_BFLOAT16) {
-		put(out, "bfloat16");
+		put_bfloat16(writer, dtype);
 		return;
 	}
 	segfs_text_printf(out, "%c%c%zu", byte_order(dtype), (char)dtype->kind, number);
@@ -99,66 +125,81 @@ static void put_scalar(struct segfs_text *out, const struct segfs_dtype *dtype)
 		segfs_text_printf(out, "[%" PRIu32 "%s]", dtype->unit_count, dtype->unit);
 }
 
-static void put_shape(struct segfs_text *out, const struct segfs_field *field)
+void segfs_dtype_put_tuple(struct segfs_text *out, const uint64_t *shape, unsigned ndim)
 {
 	put(out, "(");
-	for (unsigned i = 0; i < field->ndim; i++)
-		segfs_text_printf(out, i > 0 ? ", %" PRIu64 : "%" PRIu64, field->shape[i]);
-	put(out, field->ndim == 1 ? ",)" : ")");
+	for (unsigned i = 0; i < ndim; i++)
+		segfs_text_printf(out, i > 0 ? ", %" PRIu64 : "%" PRIu64, shape[i]);
+	put(out, ndim == 1 ? ",)" : ")");
 }
 
-static void put_name(struct segfs_text *out, const struct segfs_field *field)
+static void put_name(struct writer *writer, const struct segfs_field *field)
 {
 	if (!field->title) {
-		put_string(out, field->name);
+		put_string(writer, field->name);
 		return;
 	}
-	put(out, "(");
-	put_string(out, field->title);
-	put(out, ", ");
-	put_string(out, field->name);
-	put(out, ")");
+	put(writer->out, "(");
+	put_string(writer, field->title);
+	put(writer->out, ", ");
+	put_string(writer, field->name);
+	put(writer->out, ")");
 }
 
-static void put_structure(struct segfs_text *out, const struct segfs_dtype *dtype);
+static void put_structure(struct writer *writer, const struct segfs_dtype *dtype);
 
-static void put_field(struct segfs_text *out, const struct segfs_field *field)
+/* repr() of what numpy calls a descr: a list, or a type string, which holds nothing to escape. */
+static void put_descr(struct writer *writer, const struct segfs_dtype *dtype)
 {
-	put(out, "(");
-	put_name(out, field);
-	put(out, ", ");
-	if (field->dtype->n_fields > 0) {
-		put_structure(out, field->dtype);
-	} else {
-		put(out, "'"); /* a type string holds nothing to escape */
-		put_scalar(out, field->dtype);
-		put(out, "'");
+	if (dtype->n_fields > 0) {
+		put_structure(writer, dtype);
+		return;
 	}
+	put(writer->out, "'");
+	put_scalar(writer, dtype);
+	put(writer->out, "'");
+}
+
+static void put_field(struct writer *writer, const struct segfs_field *field)
+{
+	put(writer->out, "(");
+	put_name(writer, field);
+	put(writer->out, ", ");
+	put_descr(writer, field->dtype);
 	if (field->ndim > 0) {
-		put(out, ", ");
-		put_shape(out, field);
+		put(writer->out, ", ");
+		segfs_dtype_put_tuple(writer->out, field->shape, field->ndim);
 	}
-	put(out, ")");
+	put(writer->out, ")");
 }
 
-static void put_structure(struct segfs_text *out, const struct segfs_dtype *dtype)
+static void put_structure(struct writer *writer, const struct segfs_dtype *dtype)
 {
-	put(out, "[");
+	put(writer->out, "[");
 	for (size_t i = 0; i < dtype->n_fields; i++) {
 		if (i > 0)
-			put(out, ", ");
-		put_field(out, &dtype->fields[i]);
+			put(writer->out, ", ");
+		put_field(writer, &dtype->fields[i]);
 	}
-	put(out, "]");
+	put(writer->out, "]");
+}
+
+bool segfs_dtype_put_numpy(struct segfs_text *out, const struct segfs_dtype *dtype, bool latin1)
+{
+	struct writer writer = {.out = out, .latin1 = latin1};
+
+	put_descr(&writer, dtype);
+	return !writer.beyond_latin1;
 }
 
 SEGFS_PUBLIC size_t segfs_dtype_format(const struct segfs_dtype *dtype, char *buf, size_t size)
 {
 	struct segfs_text out = segfs_text_start(buf, size);
+	struct writer writer = {.out = &out, .bfloat16 = "bfloat16"};
 
 	if (dtype->n_fields > 0)
-		put_structure(&out, dtype);
+		put_structure(&writer, dtype);
 	else
-		put_scalar(&out, dtype);
+		put_scalar(&writer, dtype);
 	return out.len;
 }

@@ -8,6 +8,7 @@
 #include <segfs/dtype.h>
 
 #include "pyliteral.h"
+#include "text.h"
 #include "util.h"
 
 #define SEGFS_DTYPE_NATIVE_BIG (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
@@ -20,6 +21,16 @@ int segfs_dtype_parse_scalar(const char *text, size_t len, struct segfs_dtype **
 
 /* The next Python literal, a string or a descr list; what follows it is left alone. Errors likewise. */
 int segfs_dtype_read(struct segfs_pyliteral *in, struct segfs_dtype **ret_dtype);
+
+/*
+ * Write a type as numpy.lib.format writes it into the header of a .npy file: the repr() of its descr, a
+ * bfloat16 being two bytes of void. In Latin-1 or UTF-8. False if something in it is not Latin-1, where what
+ * was written in that means nothing.
+ */
+bool segfs_dtype_put_numpy(struct segfs_text *out, const struct segfs_dtype *dtype, bool latin1);
+
+/* Write lengths as a Python tuple: "()", "(3,)", "(3, 4)". */
+void segfs_dtype_put_tuple(struct segfs_text *out, const uint64_t *shape, unsigned ndim);
 
 /* Does this field only fill a gap? */
 bool segfs_dtype_is_padding(const struct segfs_field *field);

@@ -99,18 +99,23 @@ long double segfs_element_float(const struct segfs_dtype *dtype, const void *byt
 	}
 }
 
-double segfs_element_double(const struct segfs_dtype *dtype, const void *bytes)
+long double segfs_element_real(const struct segfs_dtype *dtype, const void *bytes)
 {
 	switch (dtype->kind) {
 	case SEGFS_BOOL:
 		return segfs_element_uint(dtype, bytes) != 0;
 	case SEGFS_UINT:
-		return (double)segfs_element_uint(dtype, bytes);
+		return (long double)segfs_element_uint(dtype, bytes);
 	case SEGFS_INT:
-		return (double)segfs_element_int(dtype, bytes);
+		return (long double)segfs_element_int(dtype, bytes);
 	default:
-		return (double)segfs_element_float(dtype, bytes);
+		return segfs_element_float(dtype, bytes);
 	}
+}
+
+double segfs_element_double(const struct segfs_dtype *dtype, const void *bytes)
+{
+	return (double)segfs_element_real(dtype, bytes);
 }
 
 struct segfs_dtype segfs_element_part(const struct segfs_dtype *complex_dtype)

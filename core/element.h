@@ -26,6 +26,9 @@ uint64_t segfs_element_uint(const struct segfs_dtype *dtype, const void *bytes);
  */
 long double segfs_element_float(const struct segfs_dtype *dtype, const void *bytes);
 
+/* Any real number; exact where a long double has 64 bits of fraction, as on x86 and 64-bit ARM. */
+long double segfs_element_real(const struct segfs_dtype *dtype, const void *bytes);
+
 /* Any real number, rounded to the nearest double. */
 double segfs_element_double(const struct segfs_dtype *dtype, const void *bytes);
 

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <segfs/npy.h>
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "dtype-internal.h"
 #include "pyliteral.h"
+#include "text.h"
 #include "utf8.h"
 #include "util.h"
 
@@ -15,6 +19,11 @@
 #define LENGTH_AT     8
 #define PREFIX_MAX    12
 #define MAJOR_LATIN_1 2 /* the last version in that encoding */
+#define MAJOR_UTF_8   3
+
+/* What numpy pads to, so that the elements can be mapped aligned; and the digits of the longest length. */
+#define ALIGNMENT     64
+#define GROWTH_DIGITS 21
 
 /* The keys met so far; each must be there once. */
 enum {
@@ -214,4 +223,100 @@ SEGFS_PUBLIC int segfs_npy_read(int fd, struct segfs_array *ret_array)
 	/* The prefix is read again with the rest: parse sees one copy, and refuses it if its length grew. */
 	n = read_start(fd, header, (size_t)n);
 	return n < 0 ? (int)n : segfs_npy_parse(header, (size_t)n, ret_array);
+}
+
+/* How the header of an array comes to look. */
+struct layout {
+	int major;
+	bool fortran;
+	size_t prefix, size; /* bytes before the dict, and of all */
+};
+
+/* As numpy has it, an order that makes no difference is C. */
+static bool is_fortran(const struct segfs_array *array)
+{
+	unsigned n_longer = 0;
+
+	for (unsigned i = 0; i < array->ndim; i++) {
+		if (array->shape[i] == 0)
+			return false;
+		n_longer += array->shape[i] > 1;
+	}
+	return array->order == 'F' && n_longer > 1;
+}
+
+/* The blanks that numpy leaves behind a dict for the length along which a file can grow. */
+static void put_spare(struct segfs_text *out, const struct segfs_array *array, bool fortran)
+{
+	char digits[GROWTH_DIGITS + 1];
+
+	if (array->ndim > 0) {
+		uint64_t grows = array->shape[fortran ? array->ndim - 1 : 0];
+		int n = snprintf(digits, sizeof(digits), "%" PRIu64, grows);
+
+		segfs_text_printf(out, "%*s", GROWTH_DIGITS - n, "");
+	}
+}
+
+/* False if something in it is not Latin-1: in that encoding it is no dict then. */
+static bool put_dict(struct segfs_text *out, const struct segfs_array *array, bool fortran, bool latin1)
+{
+	bool is_latin1;
+
+	segfs_text_printf(out, "{'descr': ");
+	is_latin1 = segfs_dtype_put_numpy(out, array->dtype, latin1);
+	segfs_text_printf(out, ", 'fortran_order': %s, 'shape': ", fortran ? "True" : "False");
+	segfs_dtype_put_tuple(out, array->shape, array->ndim);
+	segfs_text_printf(out, ", }");
+	put_spare(out, array, fortran);
+	return is_latin1;
+}
+
+/* numpy pads by a whole unit where nothing is missing; the newline is in. */
+static size_t padded(size_t size)
+{
+	return (size + 1) / ALIGNMENT * ALIGNMENT + ALIGNMENT;
+}
+
+/* The oldest version that can hold it. */
+static struct layout lay_out(const struct segfs_array *array)
+{
+	struct layout layout = {.major = MAJOR_UTF_8, .fortran = is_fortran(array), .prefix = LENGTH_AT + 4};
+	struct segfs_text text = segfs_text_start(NULL, 0);
+
+	if (put_dict(&text, array, layout.fortran, true)) {
+		layout.major =
+			padded(LENGTH_AT + 2 + text.len) - LENGTH_AT - 2 <= UINT16_MAX ? 1 : MAJOR_LATIN_1;
+	} else {
+		text = segfs_text_start(NULL, 0);
+		put_dict(&text, array, layout.fortran, false);
+	}
+	if (layout.major == 1)
+		layout.prefix = LENGTH_AT + 2;
+	layout.size = padded(layout.prefix + text.len);
+	return layout;
+}
+
+static void write_header(const struct layout *layout, const struct segfs_array *array, char *header)
+{
+	size_t length = layout->size - layout->prefix;
+	struct segfs_text text = segfs_text_start(header + layout->prefix, length);
+
+	memcpy(header, MAGIC, MAGIC_SIZE);
+	header[MAGIC_SIZE] = (char)layout->major;
+	header[MAGIC_SIZE + 1] = 0;
+	for (size_t i = LENGTH_AT; i < layout->prefix; i++)
+		header[i] = (char)(length >> 8 * (i - LENGTH_AT));
+	put_dict(&text, array, layout->fortran, layout->major <= MAJOR_LATIN_1);
+	memset(text.buf + text.len, ' ', length - text.len);
+	header[layout->size - 1] = '\n';
+}
+
+SEGFS_PUBLIC size_t segfs_npy_format(const struct segfs_array *array, void *buf, size_t size)
+{
+	struct layout layout = lay_out(array);
+
+	if (layout.size <= size)
+		write_header(&layout, array, buf);
+	return layout.size;
 }

@@ -39,4 +39,15 @@ SEGFS_PUBLIC int segfs_npy_parse(const void *bytes, size_t len, struct segfs_arr
  */
 SEGFS_PUBLIC int segfs_npy_read(int fd, struct segfs_array *ret_array);
 
+/*
+ * Write the header with which numpy.save() would begin the file of an array, its elements to follow at once;
+ * array->offset does not matter. Byte for byte as numpy 1.24 and newer do it: the oldest version that can
+ * hold it, padded to a multiple of 64 bytes; order C where C and F are the same; and bfloat16, which numpy
+ * can name but not read, as two bytes of void, "<V2".
+ *
+ * Returns the header's length. Nothing is written unless all of it fits into `size` bytes. No NUL is added.
+ * A description of tens of thousands of characters gives more than SEGFS_NPY_HEADER_MAX. Any thread.
+ */
+SEGFS_PUBLIC size_t segfs_npy_format(const struct segfs_array *array, void *buf, size_t size);
+
 SEGFS_END

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
 #include <segfs/npy.h>
+#include <stdio.h>
 #include <sys/mman.h>
 
 #include "bounded.h"
@@ -293,6 +294,129 @@ START_TEST(read_without_a_file_returns_errno)
 }
 END_TEST
 
+static struct segfs_array make_array(const char *dtype, const char *shape, char order)
+{
+	struct segfs_array array = {.order = order};
+
+	ck_assert_int_eq(segfs_dtype_parse(dtype, strlen(dtype), &array.dtype), 0);
+	ck_assert_int_eq(segfs_shape_parse(shape, strlen(shape), array.shape, &array.ndim), 0);
+	return array;
+}
+
+static struct header format(const struct segfs_array *array)
+{
+	struct header header;
+
+	header.len = segfs_npy_format(array, header.bytes, sizeof(header.bytes));
+	ck_assert_uint_le(header.len, sizeof(header.bytes));
+	return header;
+}
+
+static const struct {
+	const char *dtype, *shape;
+	char order;
+	int major;
+	const char *dict;
+} written[] = {
+	{"<f8", "3,4", 'C', 1, "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }"},
+	{">f8", "3,4", 'F', 1, "{'descr': '>f8', 'fortran_order': True, 'shape': (3, 4), }"},
+	{"u1", "3", 'F', 1, "{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }"},
+	{"u1", "", 'C', 1, "{'descr': '|u1', 'fortran_order': False, 'shape': (), }"},
+	{"u1", "1,7", 'F', 1, "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 7), }"},
+	{"u1", "0,7,7", 'F', 1, "{'descr': '|u1', 'fortran_order': False, 'shape': (0, 7, 7), }"},
+	{"V0", "7,7", 'F', 1, "{'descr': '|V0', 'fortran_order': True, 'shape': (7, 7), }"},
+	{"M8[25s]", "2", 'C', 1, "{'descr': '<M8[25s]', 'fortran_order': False, 'shape': (2,), }"},
+	{"bfloat16", "2", 'C', 1, "{'descr': '<V2', 'fortran_order': False, 'shape': (2,), }"},
+	{"[('bfloat16', 'bfloat16', (3,)), ('n', [('b', 'bfloat16')])]", "2", 'C', 1,
+	 "{'descr': [('bfloat16', '<V2', (3,)), ('n', [('b', '<V2')])], 'fortran_order': False, 'shape': (2,), }"},
+	{"[('\xc3\xa9', 'u1')]", "2", 'C', 1,
+	 "{'descr': [('\xe9', '|u1')], 'fortran_order': False, 'shape': (2,), }"},
+	{"[('\xc3\xa9\xe6\x97\xa5', 'u1')]", "2", 'C', 3,
+	 "{'descr': [('\xc3\xa9\xe6\x97\xa5', '|u1')], 'fortran_order': False, 'shape': (2,), }"},
+};
+
+START_TEST(format_writes_what_numpy_does)
+{
+	SEGFS_CLEANUP(segfs_array_clear)
+	struct segfs_array array = make_array(written[_i].dtype, written[_i].shape, written[_i].order);
+	struct header header = format(&array);
+	size_t prefix = written[_i].major == 1 ? 10 : PREFIX_MAX, len = strlen(written[_i].dict);
+
+	ck_assert_int_eq(header.bytes[6], written[_i].major);
+	ck_assert_int_eq(segfs_npy_header_size(header.bytes, header.len), (ssize_t)header.len);
+	ck_assert_uint_eq(header.len % 64, 0);
+	ck_assert_mem_eq(header.bytes + prefix, written[_i].dict, len);
+	for (size_t i = prefix + len; i < header.len - 1; i++)
+		ck_assert_int_eq(header.bytes[i], ' ');
+	ck_assert_int_eq(header.bytes[header.len - 1], '\n');
+}
+END_TEST
+
+START_TEST(format_is_parsed_again_to_the_same)
+{
+	SEGFS_CLEANUP(segfs_array_clear)
+	struct segfs_array array = make_array(written[_i].dtype, written[_i].shape, written[_i].order);
+	SEGFS_CLEANUP(segfs_array_clear) struct segfs_array again = {0};
+	struct header header = format(&array);
+
+	ck_assert_int_eq(segfs_npy_parse(header.bytes, header.len, &again), 0);
+	ck_assert_uint_eq(again.offset, header.len);
+	ck_assert_uint_eq(again.ndim, array.ndim);
+	ck_assert_mem_eq(again.shape, array.shape, array.ndim * sizeof(*array.shape));
+	ck_assert_uint_eq(again.dtype->itemsize, array.dtype->itemsize);
+	ck_assert(segfs_dtype_equal(again.dtype, array.dtype) || strstr(written[_i].dtype, "bfloat16"));
+}
+END_TEST
+
+START_TEST(format_into_less_than_it_takes_writes_nothing)
+{
+	SEGFS_CLEANUP(segfs_array_clear) struct segfs_array array = make_array("<f8", "3,4", 'C');
+	struct header whole = format(&array);
+
+	for (size_t size = 0; size <= whole.len; size++) {
+		char *blank = calloc(whole.len + 1, 1), *bytes = bounded_copy(blank, size);
+
+		ck_assert_uint_eq(segfs_npy_format(&array, bytes, size), whole.len);
+		ck_assert_mem_eq(bytes, size == whole.len ? whole.bytes : blank, size);
+		bounded_free(bytes);
+		free(blank);
+	}
+	ck_assert_uint_eq(segfs_npy_format(&array, NULL, 0), whole.len);
+}
+END_TEST
+
+/* A structure of 600 fields, of about 110 bytes of text each. */
+static void make_long_dtype(const char *name, char *text)
+{
+	text += sprintf(text, "[");
+	for (int i = 0; i < 600; i++)
+		text += sprintf(text, "('%s%0100d','u1'),", name, i);
+	strcpy(text, "]");
+}
+
+START_TEST(format_longer_than_version_1_takes_the_next)
+{
+	static const struct {
+		const char *name;
+		int major;
+	} names[] = {{"\xc3\xa9", 2}, {"\xe6\x97\xa5", 3}};
+	static char dtype[128 * 1024], header[128 * 1024];
+
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		struct segfs_array array;
+		size_t len;
+
+		make_long_dtype(names[i].name, dtype);
+		array = make_array(dtype, "2", 'C');
+		len = segfs_npy_format(&array, header, sizeof(header));
+		ck_assert_uint_gt(len, SEGFS_NPY_HEADER_MAX);
+		ck_assert_uint_le(len, sizeof(header));
+		ck_assert_int_eq(header[6], names[i].major);
+		segfs_array_clear(&array);
+	}
+}
+END_TEST
+
 static TCase *parse_tests(void)
 {
 	TCase *tests = tcase_create("parse");
@@ -305,6 +429,17 @@ static TCase *parse_tests(void)
 	tcase_add_test(tests, parse_field_names_are_latin_1_before_version_3);
 	tcase_add_test(tests, parse_nul_among_the_padding_is_refused);
 	tcase_add_test(tests, parse_bytes_after_the_header_are_not_looked_at);
+	return tests;
+}
+
+static TCase *format_tests(void)
+{
+	TCase *tests = tcase_create("format");
+
+	tcase_add_loop_test(tests, format_writes_what_numpy_does, 0, COUNT_OF(written));
+	tcase_add_loop_test(tests, format_is_parsed_again_to_the_same, 0, COUNT_OF(written));
+	tcase_add_test(tests, format_into_less_than_it_takes_writes_nothing);
+	tcase_add_test(tests, format_longer_than_version_1_takes_the_next);
 	return tests;
 }
 
@@ -326,6 +461,7 @@ int main(void)
 	Suite *suite = suite_create("npy");
 
 	suite_add_tcase(suite, parse_tests());
+	suite_add_tcase(suite, format_tests());
 	suite_add_tcase(suite, other_tests());
 	return run_suite(suite);
 }
