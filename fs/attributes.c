@@ -20,7 +20,7 @@ static const struct {
 	enum attribute attribute;
 	bool listed;
 } attributes[] = {
-	{CREATOR_ATTR, ATTRIBUTE_HIDDEN, false},
+	{CREATOR_NOTE, ATTRIBUTE_HIDDEN, false},
 	{"user.shm.attached", ATTRIBUTE_ATTACHED,
 	 false}, /* a walk through all of /proc: for those who ask by name */
 	{"user.shm.creator", ATTRIBUTE_CREATOR, true},

@@ -7,6 +7,7 @@
  */
 #include <fuse_lowlevel.h>
 #include <stdbool.h>
+#include <time.h>
 
 #include "node.h"
 #include "options.h"
@@ -14,17 +15,20 @@
 #include "slow-lane.h"
 #include "store.h"
 #include "transport.h"
+#include "view.h"
 #include "watch.h"
 #include "workers.h"
 
 struct fs {
 	struct options options;
+	struct timespec started; /* CLOCK_REALTIME */
 	struct segfs_store store;
 	struct fuse_session *session; /* owned */
 	dev_t dev;		      /* st_dev of the mount, as /proc names it */
 	struct transport transport;
 	struct passthrough passthrough;
 	struct node_table nodes;
+	struct view_table views;
 	/* Held while owner, mode or ACL change through the mount and until that is noted, so that it is not
 	 * taken for a change behind it. */
 	pthread_mutex_t rights_lock;

@@ -56,6 +56,7 @@ static int init_nodes(struct fs *fs)
 	r = segfs_store_handle(fs->store.root_fd, &handle);
 	if (r < 0)
 		return r;
+	view_table_init(&fs->views);
 	told = fresh_look(fs->store.root_fd, &st);
 	return node_table_init(&fs->nodes, st.st_ino, &handle, &told);
 }
@@ -96,7 +97,7 @@ static int check_passthrough(struct fs *fs)
 	int r;
 
 	uname(&name);
-	if (!fs->transport.offers_passthrough) {
+	if (!transport_has_passthrough(&fs->transport)) {
 		log_error("this kernel (%s) has no FUSE passthrough; Linux 6.9 or newer with "
 			  "CONFIG_FUSE_PASSTHROUGH is needed",
 			  name.release);
@@ -174,6 +175,7 @@ static void tear_down(struct fs *fs)
 	if (fs->session)
 		fuse_session_destroy(fs->session);
 	node_table_destroy(&fs->nodes);
+	view_table_destroy(&fs->views);
 	segfs_store_close(&fs->store);
 }
 
@@ -262,6 +264,7 @@ static int run(struct fs *fs, void (*ready)(void))
 	SEGFS_CLOSE int signals = -1;
 	int r;
 
+	clock_gettime(CLOCK_REALTIME, &fs->started);
 	raise_limits();
 	umask(0);
 	signals = open_signals();

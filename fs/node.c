@@ -269,6 +269,41 @@ void node_settle_name(struct node_table *table, uint64_t ino)
 		entry->node.renamed = false;
 }
 
+int node_use_backing(struct node_table *table, uint64_t ino)
+{
+	LOCKED(table);
+	struct node_entry *entry = find(table, ino);
+
+	if (!entry)
+		return -ESTALE;
+	entry->node.n_opens += entry->node.backing_id > 0;
+	return entry->node.backing_id;
+}
+
+void node_release_backing(struct node_table *table, uint64_t ino)
+{
+	LOCKED(table);
+	struct node_entry *entry = find(table, ino);
+
+	if (entry && entry->node.n_opens > 0)
+		entry->node.n_opens--;
+}
+
+bool node_take_backing(struct node_table *table, uint64_t ino, int *ret_id)
+{
+	LOCKED(table);
+	struct node_entry *entry = find(table, ino);
+
+	*ret_id = 0;
+	if (!entry)
+		return true;
+	if (entry->node.n_opens > 0)
+		return false;
+	*ret_id = entry->node.backing_id;
+	entry->node.backing_id = 0;
+	return true;
+}
+
 void node_set_backing(struct node_table *table, uint64_t ino, int backing_id)
 {
 	LOCKED(table);
@@ -318,4 +353,11 @@ ssize_t node_list(struct node_table *table, uint64_t **ret_inos)
 		inos[n++] = entry->node.ino;
 	*ret_inos = inos;
 	return n;
+}
+
+size_t node_count(struct node_table *table)
+{
+	LOCKED(table);
+
+	return HASH_CNT(hh, table->by_ino);
 }

@@ -42,9 +42,10 @@ struct node {
 	nlink_t name_nlink;	    /* and its number of links */
 	bool renamed; /* found by another name than before: the kernel may still have it under the old one */
 	struct told told;
-	int backing_id; /* of passthrough; 0: none yet */
-	int watch;	/* a directory's inotify watch; -1: none */
-	int pin;	/* a descriptor that keeps a file without a name alive, owned; -1: none */
+	int backing_id;	  /* of passthrough; 0: none yet */
+	uint64_t n_opens; /* opened with it, and not yet released */
+	int watch;	  /* a directory's inotify watch; -1: none */
+	int pin;	  /* a descriptor that keeps a file without a name alive, owned; -1: none */
 };
 
 struct node_table {
@@ -101,7 +102,15 @@ void node_unname(struct node_table *table, uint64_t ino, uint64_t parent, const 
 /* The kernel no longer has it under an old name. */
 void node_settle_name(struct node_table *table, uint64_t ino);
 
+/* Count an open with the node's backing id. The id, or 0 if there is none yet and so nothing was counted, or
+ * -ESTALE. */
+int node_use_backing(struct node_table *table, uint64_t ino);
+void node_release_backing(struct node_table *table, uint64_t ino);
 void node_set_backing(struct node_table *table, uint64_t ino, int backing_id);
+
+/* Take the id away from a node that nobody has open. False if somebody has. *ret_id is the caller's to close,
+ * 0 if there is none. */
+bool node_take_backing(struct node_table *table, uint64_t ino, int *ret_id);
 
 /* Note a directory's inotify watch, or -1. */
 void node_set_watch(struct node_table *table, uint64_t ino, int watch);
@@ -111,6 +120,9 @@ uint64_t node_of_watch(struct node_table *table, int watch);
 /* All node ids of this moment, for the rare cases that concern every file. A count, *ret_inos to be freed; or
  * -ENOMEM. */
 ssize_t node_list(struct node_table *table, uint64_t **ret_inos);
+
+/* How many nodes there are. */
+size_t node_count(struct node_table *table);
 
 /* A node id from an inode number of the store. */
 uint64_t node_id(const struct node_table *table, ino_t ino);

@@ -71,11 +71,19 @@ static bool entry_plus(struct fs *fs, uint64_t parent, int dir_fd, const struct 
 	return false;
 }
 
+/* A file of that name in the store cannot be reached: the views stand before it. */
+static bool is_shadowed(const struct dirent *dirent)
+{
+	return !strcmp(dirent->d_name, VIEW_NAME);
+}
+
 static size_t add_plain(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size_t size,
 			const struct dirent *dirent)
 {
 	struct stat st = {.st_ino = dirent->d_ino, .st_mode = DTTOIF(dirent->d_type)};
 
+	if (is_shadowed(dirent))
+		return 0;
 	return fuse_add_direntry(req, buf, size, dirent->d_name, &st, dirent->d_off);
 }
 
@@ -87,6 +95,8 @@ static size_t add_plus(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size
 	size_t n = fuse_add_direntry_plus(req, NULL, 0, dirent->d_name, NULL, 0);
 	bool counted;
 
+	if (is_shadowed(dirent))
+		return 0;
 	if (n > size)
 		return n;
 	counted = entry_plus(fs, ino, dir_fd, dirent, &entry);

@@ -53,17 +53,24 @@ static int open_segment(fuse_req_t req, uint64_t ino, int flags)
 	r = fresh_check_file(req, ino, fd, &st, flags & OPENED_TO_RUN);
 	if (r == 0)
 		r = try_open_as_caller(req, fd, flags);
-	return r < 0 ? r : passthrough_get(&fs->passthrough, &fs->store, &fs->nodes, ino);
+	return r < 0 ? r : passthrough_open(&fs->passthrough, &fs->store, &fs->nodes, ino);
 }
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct fs *fs = fs_of(req);
 	int r = open_segment(req, ino, fi->flags);
 
 	if (r < 0)
 		reply(req, r);
-	else
-		reply_open(req, r);
+	else if (reply_open(req, r) == -ENOENT)
+		node_release_backing(&fs->nodes, ino);
+}
+
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	node_release_backing(&fs_of(req)->nodes, ino);
+	reply(req, 0);
 }
 
 /*
@@ -103,7 +110,7 @@ static int finish_create(fuse_req_t req, uint64_t parent, const char *name, int 
 	r = op_entry_of(fs, parent, name, fd, ret_entry);
 	if (r < 0)
 		return r;
-	id = passthrough_get(&fs->passthrough, &fs->store, &fs->nodes, ret_entry->ino);
+	id = passthrough_open(&fs->passthrough, &fs->store, &fs->nodes, ret_entry->ino);
 	if (id < 0)
 		op_take_back(fs, ret_entry->ino, 1);
 	return id;
@@ -114,16 +121,16 @@ static void reply_new_file(fuse_req_t req, int r, const struct fuse_entry_param 
 {
 	if (r < 0)
 		reply(req, r);
-	else
-		reply_create(req, entry, r);
+	else if (reply_create(req, entry, r) == -ENOENT)
+		node_release_backing(&fs_of(req)->nodes, entry->ino);
 }
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
-	SEGFS_CLOSE int dir = op_open_directory(req, parent);
+	SEGFS_CLOSE int dir = op_open_directory(req, parent, name);
 	SEGFS_CLOSE int fd = -1;
 	struct fuse_entry_param entry;
-	bool is_new;
+	bool is_new = false;
 	int r = dir;
 
 	if (r >= 0)
@@ -148,7 +155,7 @@ static int tmpfile_as_caller(fuse_req_t req, int dir, mode_t mode, int flags)
 
 void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file_info *fi)
 {
-	SEGFS_CLOSE int dir = op_open_directory(req, parent);
+	SEGFS_CLOSE int dir = op_open_directory(req, parent, NULL);
 	SEGFS_CLOSE int fd = -1;
 	struct fuse_entry_param entry;
 	int r = dir;

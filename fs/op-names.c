@@ -120,16 +120,24 @@ void op_take_back(struct fs *fs, uint64_t ino, uint64_t n)
 	close_fd(&node.pin);
 }
 
+static void forget(struct fs *fs, uint64_t ino, uint64_t n)
+{
+	if (view_is(ino))
+		view_forget(&fs->views, ino, n);
+	else
+		op_take_back(fs, ino, n);
+}
+
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
 {
-	op_take_back(fs_of(req), ino, nlookup);
+	forget(fs_of(req), ino, nlookup);
 	fuse_reply_none(req);
 }
 
 void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
 	for (size_t i = 0; i < count; i++)
-		op_take_back(fs_of(req), forgets[i].ino, forgets[i].nlookup);
+		forget(fs_of(req), forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 
@@ -167,7 +175,7 @@ static void record_creator_at(fuse_req_t req, int dir, const char *name)
 static void make(fuse_req_t req, uint64_t parent, const char *name, const struct new_file *file)
 {
 	struct fs *fs = fs_of(req);
-	SEGFS_CLOSE int dir = op_open_directory(req, parent);
+	SEGFS_CLOSE int dir = op_open_directory(req, parent, name);
 	struct fuse_entry_param entry;
 	int r = dir;
 
@@ -227,7 +235,7 @@ static int link_as_caller(fuse_req_t req, int fd, int dir, const char *name)
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
 	struct fs *fs = fs_of(req);
-	SEGFS_CLOSE int dir = op_open_directory(req, parent);
+	SEGFS_CLOSE int dir = op_open_directory(req, parent, name);
 	SEGFS_CLOSE int fd = op_open_node(fs, ino, O_PATH);
 	struct fuse_entry_param entry;
 	int r = MIN(dir, fd);
@@ -295,7 +303,7 @@ static void remove_name(fuse_req_t req, uint64_t parent, const char *name, int f
 {
 	SEGFS_CLEANUP(victim_clear) struct victim victim = {.fd = -1};
 	struct fs *fs = fs_of(req);
-	SEGFS_CLOSE int dir = op_open_directory(req, parent);
+	SEGFS_CLOSE int dir = op_open_directory(req, parent, name);
 	int r = dir;
 
 	if (r >= 0) {
@@ -340,8 +348,8 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 {
 	SEGFS_CLEANUP(victim_clear) struct victim target = {.fd = -1};
 	struct fs *fs = fs_of(req);
-	SEGFS_CLOSE int dir = op_open_directory(req, parent);
-	SEGFS_CLOSE int new_dir = op_open_directory(req, newparent);
+	SEGFS_CLOSE int dir = op_open_directory(req, parent, name);
+	SEGFS_CLOSE int new_dir = op_open_directory(req, newparent, newname);
 	int r = MIN(dir, new_dir);
 	uint64_t moved = 0;
 

@@ -3,17 +3,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 
 #include "fresh.h"
 #include "name.h"
+#include "reply.h"
 
 /* With inotify to tell of changes, the kernel may believe for as long as it likes. */
 #define WATCHED_TIMEOUT 3600.0
 
-int op_open_directory(fuse_req_t req, uint64_t ino)
+int op_open_directory(fuse_req_t req, uint64_t ino, const char *name)
 {
 	int r;
 
+	if (view_is(ino) || (name && !strcmp(name, VIEW_NAME)))
+		return -EPERM;
 	r = fresh_check_path(req, ino);
 	return r < 0 ? r : op_open_node(fs_of(req), ino, O_PATH | O_DIRECTORY);
 }
@@ -40,19 +44,103 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->time_gran = 1;
 }
 
+/* A request concerns the store's files or a view: each has a handler of its own. */
+#define EITHER(name, parameters, arguments)                                                                  \
+	static void on_##name parameters                                                                     \
+	{                                                                                                    \
+		if (view_is(ino))                                                                            \
+			op_view_##name arguments;                                                            \
+		else                                                                                         \
+			op_##name arguments;                                                                 \
+	}
+#define FILE_PARAMETERS (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info * fi)
+#define READ_PARAMETERS                                                                                      \
+	(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info * fi)
+
+EITHER(getattr, FILE_PARAMETERS, (req, ino, fi))
+EITHER(open, FILE_PARAMETERS, (req, ino, fi))
+EITHER(release, FILE_PARAMETERS, (req, ino, fi))
+EITHER(opendir, FILE_PARAMETERS, (req, ino, fi))
+EITHER(readdir, READ_PARAMETERS, (req, ino, size, offset, fi))
+EITHER(readdirplus, READ_PARAMETERS, (req, ino, size, offset, fi))
+EITHER(releasedir, FILE_PARAMETERS, (req, ino, fi))
+EITHER(getxattr, (fuse_req_t req, fuse_ino_t ino, const char *name, size_t size), (req, ino, name, size))
+EITHER(listxattr, (fuse_req_t req, fuse_ino_t ino, size_t size), (req, ino, size))
+
+static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	if (view_is(parent) || !strcmp(name, VIEW_NAME))
+		op_view_lookup(req, parent, name);
+	else
+		op_lookup(req, parent, name);
+}
+
+/* What a view cannot do. */
+static void on_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+		       struct fuse_file_info *fi)
+{
+	if (view_is(ino))
+		reply(req, -EPERM);
+	else
+		op_setattr(req, ino, attr, to_set, fi);
+}
+
+static void on_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+			int flags)
+{
+	if (view_is(ino))
+		reply(req, -EPERM);
+	else
+		op_setxattr(req, ino, name, value, size, flags);
+}
+
+static void on_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	if (view_is(ino))
+		reply(req, -EPERM);
+	else
+		op_removexattr(req, ino, name);
+}
+
+static void on_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+	if (view_is(ino))
+		reply(req, -EPERM);
+	else
+		op_link(req, ino, parent, name);
+}
+
+static void on_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+{
+	if (view_is(ino))
+		reply(req, -EINVAL);
+	else
+		op_lseek(req, ino, off, whence, fi);
+}
+
+/* EXDEV: the kernel then copies by reading and writing. */
+static void on_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t in_off, struct fuse_file_info *in_fi,
+			       fuse_ino_t out, off_t out_off, struct fuse_file_info *out_fi, size_t len,
+			       int flags)
+{
+	if (view_is(in) || view_is(out))
+		reply(req, -EXDEV);
+	else
+		op_copy_file_range(req, in, in_off, in_fi, out, out_off, out_fi, len, flags);
+}
+
 /*
- * Not here: read and write, which passthrough keeps in the kernel; flock and fcntl locks, which the kernel
- * keeps by itself unless asked not to; flush, fsync, which mean nothing to memory (the kernel learns that
- * from ENOSYS and asks no more); release, as an open holds nothing of ours; access, which default_permissions
- * answers.
+ * Not here: read and write of segments, which passthrough keeps in the kernel; flock and fcntl locks, which
+ * the kernel keeps by itself unless asked not to; flush, fsync, which mean nothing to memory (the kernel
+ * learns that from ENOSYS and asks no more); access, which default_permissions answers.
  */
 const struct fuse_lowlevel_ops ops = {
 	.init = op_init,
-	.lookup = op_lookup,
+	.lookup = on_lookup,
 	.forget = op_forget,
 	.forget_multi = op_forget_multi,
-	.getattr = op_getattr,
-	.setattr = op_setattr,
+	.getattr = on_getattr,
+	.setattr = on_setattr,
 	.readlink = op_readlink,
 	.mknod = op_mknod,
 	.mkdir = op_mkdir,
@@ -60,21 +148,23 @@ const struct fuse_lowlevel_ops ops = {
 	.rmdir = op_rmdir,
 	.symlink = op_symlink,
 	.rename = op_rename,
-	.link = op_link,
-	.open = op_open,
-	.opendir = op_opendir,
-	.readdir = op_readdir,
-	.readdirplus = op_readdirplus,
-	.releasedir = op_releasedir,
+	.link = on_link,
+	.open = on_open,
+	.read = op_view_read,
+	.release = on_release,
+	.opendir = on_opendir,
+	.readdir = on_readdir,
+	.readdirplus = on_readdirplus,
+	.releasedir = on_releasedir,
 	.statfs = op_statfs,
-	.setxattr = op_setxattr,
-	.getxattr = op_getxattr,
-	.listxattr = op_listxattr,
-	.removexattr = op_removexattr,
+	.setxattr = on_setxattr,
+	.getxattr = on_getxattr,
+	.listxattr = on_listxattr,
+	.removexattr = on_removexattr,
 	.create = op_create,
 	.fallocate = op_fallocate,
-	.lseek = op_lseek,
-	.copy_file_range = op_copy_file_range,
+	.lseek = on_lseek,
+	.copy_file_range = on_copy_file_range,
 #ifdef HAVE_FUSE_TMPFILE
 	.tmpfile = op_tmpfile,
 #endif

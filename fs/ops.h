@@ -17,10 +17,11 @@ static inline int op_open_node(struct fs *fs, uint64_t ino, int flags)
 }
 
 /*
- * The same for a directory in which something is to be done by name (O_PATH), after asking whether the kernel
- * came here by the truth. -ESTALE: it shall walk the path again.
+ * The same for a directory in which something is to be done with this name, or a NULL one (O_PATH), after
+ * asking whether the kernel came here by the truth. -ESTALE: it shall walk the path again. -EPERM: views are
+ * not changed.
  */
-int op_open_directory(fuse_req_t req, uint64_t ino);
+int op_open_directory(fuse_req_t req, uint64_t ino, const char *name);
 
 /* How long the kernel may believe what it is told of a file found in this directory, seconds. */
 double op_timeout(struct fs *fs, uint64_t parent);
@@ -60,6 +61,8 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse
 void op_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t in_off, struct fuse_file_info *in_fi,
 			fuse_ino_t out, off_t out_off, struct fuse_file_info *out_fi, size_t len, int flags);
 
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
 /* Attributes: op-attrs.c */
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi);
@@ -71,6 +74,20 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
 void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+/* Views, all below .segfs: op-views.c */
+void op_view_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_view_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_view_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_view_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
+void op_view_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_view_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_view_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
+void op_view_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+			 struct fuse_file_info *fi);
+void op_view_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_view_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
+void op_view_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
 
 /* Extended attributes: op-xattrs.c */
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags);

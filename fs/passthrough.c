@@ -61,16 +61,11 @@ int passthrough_probe(struct passthrough *passthrough, const struct segfs_store 
 static int register_node(struct passthrough *passthrough, const struct segfs_store *store,
 			 struct node_table *nodes, uint64_t ino)
 {
-	SEGFS_CLOSE int fd = -1;
-	struct node node;
-	int id;
-
-	id = node_get(nodes, ino, &node);
-	if (id < 0 || node.backing_id > 0)
-		return id < 0 ? id : node.backing_id;
 	/* The kernel takes the path from it and opens that anew with the flags of each user. Open for
 	 * writing, it would keep the store's file from being run (ETXTBSY). */
-	fd = segfs_store_open_handle(store, &node.handle, O_RDONLY);
+	SEGFS_CLOSE int fd = node_open(nodes, store, ino, O_RDONLY);
+	int id;
+
 	if (fd < 0)
 		return fd;
 	id = backing_open(passthrough, fd);
@@ -79,20 +74,34 @@ static int register_node(struct passthrough *passthrough, const struct segfs_sto
 	return id;
 }
 
-int passthrough_get(struct passthrough *passthrough, const struct segfs_store *store,
-		    struct node_table *nodes, uint64_t ino)
+int passthrough_open(struct passthrough *passthrough, const struct segfs_store *store,
+		     struct node_table *nodes, uint64_t ino)
 {
-	struct node node;
-	int id;
+	int id = node_use_backing(nodes, ino);
 
-	id = node_get(nodes, ino, &node);
-	if (id < 0 || node.backing_id > 0)
-		return id < 0 ? id : node.backing_id;
-
+	if (id != 0)
+		return id;
 	pthread_mutex_lock(&passthrough->lock);
-	id = register_node(passthrough, store, nodes, ino);
+	id = node_use_backing(nodes, ino);
+	if (id == 0) {
+		id = register_node(passthrough, store, nodes, ino);
+		if (id > 0)
+			id = node_use_backing(nodes, ino);
+	}
 	pthread_mutex_unlock(&passthrough->lock);
 	return id;
+}
+
+bool passthrough_retire(struct passthrough *passthrough, struct node_table *nodes, uint64_t ino)
+{
+	bool unused;
+	int id;
+
+	pthread_mutex_lock(&passthrough->lock);
+	unused = node_take_backing(nodes, ino, &id);
+	passthrough_close(passthrough, id);
+	pthread_mutex_unlock(&passthrough->lock);
+	return unused;
 }
 
 void passthrough_close(struct passthrough *passthrough, int id)

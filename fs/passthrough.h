@@ -7,9 +7,11 @@
  *
  * All concurrent opens of one inode must name one id, so there is one a node, open for reading, whatever its
  * openers asked for (the kernel enforces their flags on their own file), registered at the first open and
- * kept until the kernel forgets the node. Source: Linux fs/fuse/backing.c, fs/fuse/iomode.c.
+ * kept until the kernel forgets the node, or until nobody has it open and somebody asks for it to be retired.
+ * Source: Linux fs/fuse/backing.c, fs/fuse/iomode.c.
  */
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct node_table;
@@ -29,9 +31,14 @@ void passthrough_init(struct passthrough *passthrough, int fuse_fd);
  */
 int passthrough_probe(struct passthrough *passthrough, const struct segfs_store *store);
 
-/* The backing id of a node, registered if need be. Call as root. A positive id, or -errno. */
-int passthrough_get(struct passthrough *passthrough, const struct segfs_store *store,
-		    struct node_table *nodes, uint64_t ino);
+/* The backing id of a node for one more open, registered if need be. Call as root. A positive id, or -errno.
+ */
+int passthrough_open(struct passthrough *passthrough, const struct segfs_store *store,
+		     struct node_table *nodes, uint64_t ino);
+
+/* An id kept for later keeps the file open, which a lease on it would notice. End that of a node which nobody
+ * has open through the mount. False if somebody has. */
+bool passthrough_retire(struct passthrough *passthrough, struct node_table *nodes, uint64_t ino);
 
 /* End an id; 0 is none. Files opened with it, and their mappings, live on. */
 void passthrough_close(struct passthrough *passthrough, int id);

@@ -49,14 +49,14 @@ static struct fuse_attr attr_of(const struct stat *st)
 	};
 }
 
-void reply_open(fuse_req_t req, int backing_id)
+int reply_open(fuse_req_t req, int backing_id)
 {
 	struct open_out out = passthrough_to(backing_id);
 
-	fuse_reply_buf(req, (const char *)&out, sizeof(out));
+	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
 }
 
-void reply_create(fuse_req_t req, const struct fuse_entry_param *entry, int backing_id)
+int reply_create(fuse_req_t req, const struct fuse_entry_param *entry, int backing_id)
 {
 	struct create_out out = {
 		.entry =
@@ -70,7 +70,7 @@ void reply_create(fuse_req_t req, const struct fuse_entry_param *entry, int back
 		.open = passthrough_to(backing_id),
 	};
 
-	fuse_reply_buf(req, (const char *)&out, sizeof(out));
+	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
 }
 
 void reply_xattr(fuse_req_t req, const char *value, size_t len, size_t size)

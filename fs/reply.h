@@ -13,11 +13,12 @@ static inline void reply(fuse_req_t req, int r)
 	fuse_reply_err(req, -r);
 }
 
-/* OPEN: from now on the kernel reads, writes and maps the file behind `backing_id`. */
-void reply_open(fuse_req_t req, int backing_id);
+/* OPEN: from now on the kernel reads, writes and maps the file behind `backing_id`. -ENOENT: the open was
+ * interrupted, and no RELEASE follows it. */
+int reply_open(fuse_req_t req, int backing_id);
 
 /* CREATE and TMPFILE: the new file, opened in the same way. */
-void reply_create(fuse_req_t req, const struct fuse_entry_param *entry, int backing_id);
+int reply_create(fuse_req_t req, const struct fuse_entry_param *entry, int backing_id);
 
 /* GETXATTR and LISTXATTR: a value of `len` bytes to a caller with room for `size`; 0 asks how much it needs.
  */

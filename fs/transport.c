@@ -17,7 +17,8 @@
 #ifndef FUSE_HANDLE_KILLPRIV_V2
 #define FUSE_HANDLE_KILLPRIV_V2 (1 << 28)
 #endif
-#define FLAGS2_PASSTHROUGH (UINT32_C(1) << (37 - 32))
+#define FLAGS2_DIRECT_IO_ALLOW_MMAP (UINT32_C(1) << (36 - 32))
+#define FLAGS2_PASSTHROUGH	    (UINT32_C(1) << (37 - 32))
 
 /* struct fuse_init_out since Linux 6.9, which named the first of its unused words. */
 struct init_out {
@@ -37,6 +38,11 @@ struct inval_entry {
 #define EXPIRE_ONLY 1
 _Static_assert(sizeof(struct inval_entry) == sizeof(struct fuse_notify_inval_entry_out), "one size");
 
+bool transport_has_passthrough(const struct transport *transport)
+{
+	return transport->offers & FLAGS2_PASSTHROUGH;
+}
+
 static void note_request(struct transport *transport, const char *request, size_t len)
 {
 	struct fuse_in_header header;
@@ -52,7 +58,7 @@ static void note_request(struct transport *transport, const char *request, size_
 	transport->init_unique = header.unique;
 	memset(&init, 0, sizeof(init));
 	memcpy(&init, request + sizeof(header), MIN(len - sizeof(header), sizeof(init)));
-	transport->offers_passthrough = (init.flags & FUSE_INIT_EXT) && (init.flags2 & FLAGS2_PASSTHROUGH);
+	transport->offers = init.flags & FUSE_INIT_EXT ? init.flags2 : 0;
 }
 
 static ssize_t read_request(int fd, void *buf, size_t len, void *userdata)
@@ -75,10 +81,9 @@ static ssize_t write_init_reply(int fd, const struct iovec *iov, int count, cons
 		return writev(fd, iov, count);
 	memcpy(&reply, iov[1].iov_base, sizeof(reply));
 	reply.flags |= FUSE_INIT_EXT | FUSE_HANDLE_KILLPRIV_V2;
-	if (transport->offers_passthrough) {
-		reply.flags2 |= FLAGS2_PASSTHROUGH;
+	reply.flags2 |= transport->offers & (FLAGS2_PASSTHROUGH | FLAGS2_DIRECT_IO_ALLOW_MMAP);
+	if (transport_has_passthrough(transport))
 		reply.max_stack_depth = 1;
-	}
 	amended[0] = iov[0];
 	amended[1] = (struct iovec){&reply, sizeof(reply)};
 	return writev(fd, amended, 2);

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+#include "ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#include "caller.h"
+#include "dir-stream.h"
+#include "fresh.h"
+#include "reply.h"
+#include "util.h"
+#include "view-file.h"
+
+static int open_subject(struct fs *fs, const struct view *view, int flags)
+{
+	return segfs_store_open_handle(&fs->store, &view->subject, flags);
+}
+
+static int get(fuse_req_t req, uint64_t id, struct view *ret_view)
+{
+	return view_get(&fs_of(req)->views, id, ret_view);
+}
+
+/* The right to read a segment is the right to look at it; the store's kernel judges. */
+static int open_as_caller(fuse_req_t req, int fd, int flags)
+{
+	AS_CALLER int r = caller_become(req);
+
+	return r < 0 ? r : segfs_store_reopen(&fs_of(req)->store, fd, O_RDONLY | O_NONBLOCK | flags);
+}
+
+/* A view has the rights of what it shows, without that to write. */
+static void take_mode(enum view_kind kind, struct stat *st)
+{
+	if (kind == VIEW_STATUS || kind == VIEW_METRICS || kind == VIEW_ORPHANS) {
+		st->st_uid = st->st_gid = 0;
+		st->st_mode = S_IFREG | 0444;
+	} else if (view_is_dir(kind)) {
+		st->st_mode = S_IFDIR | (st->st_mode & 0555);
+	} else {
+		st->st_mode = S_IFREG | (st->st_mode & 0444);
+	}
+}
+
+/* Who may not read the segment does not learn what is in it by the length of its text. */
+static off_t size_of(fuse_req_t req, enum view_kind kind, int fd)
+{
+	SEGFS_CLOSE int open_fd = -1;
+
+	if (kind < VIEW_INFO)
+		return 0;
+	open_fd = open_as_caller(req, fd, 0);
+	return open_fd < 0 ? 0 : view_file_size(kind, open_fd);
+}
+
+/* What the kernel is told of a view of the file `fd`. 0, or -ENOENT if there is no such view of it. */
+static int stat_view(fuse_req_t req, uint64_t id, enum view_kind kind, int fd, struct stat *ret_st)
+{
+	struct stat st;
+	off_t size;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	size = size_of(req, kind, fd);
+	if (size < 0)
+		return (int)size;
+	take_mode(kind, &st);
+	st.st_ino = id;
+	st.st_nlink = 1;
+	st.st_size = size;
+	st.st_blocks = (size + 511) / 512; /* a copying tool shall not look for holes */
+	*ret_st = st;
+	return 0;
+}
+
+static int fill_entry(fuse_req_t req, uint64_t dir, enum view_kind kind, int fd,
+		      struct fuse_entry_param *ret_entry)
+{
+	struct fuse_entry_param entry = {.generation = 1};
+	struct view view = {.kind = kind, .dir = dir};
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	entry.ino = view_id(kind, st.st_ino);
+	r = stat_view(req, entry.ino, kind, fd, &entry.attr);
+	if (r == 0)
+		r = segfs_store_handle(fd, &view.subject);
+	if (r == 0)
+		r = view_remember(&fs_of(req)->views, entry.ino, &view);
+	if (r == 0)
+		*ret_entry = entry;
+	return r;
+}
+
+/* The segment that a name in a directory of views stands for (O_PATH); or -ENOENT. */
+static int open_segment_at(int dir_fd, const char *name, const char *suffix)
+{
+	SEGFS_FREE char *segment = strdup(name);
+	SEGFS_CLOSE int fd = -1;
+	size_t len = strlen(name), n = strlen(suffix);
+	struct stat st;
+
+	if (!segment)
+		return -ENOMEM;
+	if (len <= n || strcmp(name + len - n, suffix))
+		return -ENOENT;
+	segment[len - n] = '\0';
+	fd = openat(dir_fd, segment, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) ? steal_fd(&fd) : -ENOENT;
+}
+
+static int lookup_in_view(fuse_req_t req, const struct view *parent, const char *name,
+			  struct fuse_entry_param *ret_entry)
+{
+	SEGFS_CLOSE int dir = open_subject(fs_of(req), parent, O_PATH | O_DIRECTORY);
+	SEGFS_CLOSE int fd = -1;
+	enum view_kind kind;
+
+	if (dir < 0)
+		return dir;
+	if (parent->kind == VIEW_TOP) {
+		if (!view_find(name, parent->dir == NODE_ROOT, &kind))
+			return -ENOENT;
+		return fill_entry(req, parent->dir, kind, dir, ret_entry);
+	}
+	fd = open_segment_at(dir, name, view_suffix(parent->kind));
+	if (fd < 0)
+		return fd;
+	return fill_entry(req, parent->dir, view_kind_in(parent->kind), fd, ret_entry);
+}
+
+static int lookup(fuse_req_t req, uint64_t parent, const char *name, struct fuse_entry_param *ret_entry)
+{
+	SEGFS_CLOSE int dir = -1;
+	struct view view;
+	int r;
+
+	if (view_is(parent)) {
+		r = get(req, parent, &view);
+		if (r == 0)
+			r = fresh_check_rights(req, view.dir);
+		return r < 0 ? r : lookup_in_view(req, &view, name, ret_entry);
+	}
+	r = fresh_check_rights(req, parent);
+	if (r == 0)
+		r = dir = op_open_node(fs_of(req), parent, O_PATH | O_DIRECTORY);
+	return r < 0 ? r : fill_entry(req, parent, VIEW_TOP, dir, ret_entry);
+}
+
+void op_view_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct fuse_entry_param entry;
+	int r = lookup(req, parent, name, &entry);
+
+	if (r < 0)
+		reply(req, r);
+	else
+		fuse_reply_entry(req, &entry);
+}
+
+void op_view_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	SEGFS_CLOSE int fd = -1;
+	struct view view;
+	struct stat st;
+	int r;
+
+	r = get(req, ino, &view);
+	if (r == 0)
+		r = fd = open_subject(fs_of(req), &view, O_PATH);
+	if (r >= 0)
+		r = stat_view(req, ino, view.kind, fd, &st);
+	if (r < 0)
+		reply(req, r);
+	else
+		fuse_reply_attr(req, &st, 0);
+}
+
+/* Opens what a view shows, as far as the requester may. -1 is none, where the view is for everybody. */
+static int open_shown(fuse_req_t req, const struct view *view, int *ret_fd)
+{
+	SEGFS_CLOSE int fd = -1;
+	int r;
+
+	r = fresh_check_path(req, view->dir);
+	if (r < 0 || view->kind == VIEW_STATUS || view->kind == VIEW_METRICS || view->kind == VIEW_ORPHANS)
+		return r;
+	fd = open_subject(fs_of(req), view, O_PATH);
+	if (fd < 0)
+		return fd;
+	r = open_as_caller(req, fd, view->kind < VIEW_INFO ? O_DIRECTORY : 0);
+	if (r < 0)
+		return r;
+	*ret_fd = r;
+	return 0;
+}
+
+void op_view_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct view view;
+	int fd = -1, r;
+
+	r = get(req, ino, &view);
+	if (r == 0 && ((fi->flags & O_ACCMODE) != O_RDONLY || fi->flags & O_TRUNC))
+		r = -EPERM;
+	if (r == 0)
+		r = open_shown(req, &view, &fd);
+	if (r < 0)
+		reply(req, r);
+	else
+		view_file_open(req, &view, fd, fi);
+}
+
+void op_view_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	view_file_read(req, (struct view_file *)(uintptr_t)fi->fh, size, offset);
+}
+
+void op_view_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	view_file_free((struct view_file *)(uintptr_t)fi->fh);
+	reply(req, 0);
+}
+
+/* A directory of views is read from that of the segments. */
+void op_view_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	SEGFS_CLOSE int fd = -1;
+	struct dir_stream *stream;
+	struct view view;
+	int r;
+
+	r = get(req, ino, &view);
+	if (r == 0)
+		r = open_shown(req, &view, &fd);
+	if (r == 0)
+		r = dir_stream_new(fd, &stream);
+	if (r < 0) {
+		reply(req, r);
+		return;
+	}
+	steal_fd(&fd); /* the stream's now */
+	fi->fh = (uintptr_t)stream;
+	fuse_reply_open(req, fi);
+}
+
+/* Is there such a view of this segment, to be listed for the requester? */
+static bool has_view(fuse_req_t req, enum view_kind kind, int dir_fd, const char *name)
+{
+	AS_CALLER int r = caller_become(req);
+	SEGFS_CLOSE int fd = -1;
+
+	if (kind == VIEW_INFO || kind == VIEW_TEXT)
+		return true;
+	if (r == 0)
+		fd = openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	return fd >= 0 && view_file_size(kind, fd) >= 0;
+}
+
+/* A name and a type, in either form of reply; whoever wants more of a view asks for it. */
+static size_t add_name(fuse_req_t req, bool plus, char *buf, size_t size, const char *name,
+		       const struct stat *st, off_t next)
+{
+	const struct fuse_entry_param entry = {.attr = *st};
+
+	return plus ? fuse_add_direntry_plus(req, buf, size, name, &entry, next)
+		    : fuse_add_direntry(req, buf, size, name, st, next);
+}
+
+static size_t add_view(fuse_req_t req, bool plus, uint64_t ino, int dir_fd, char *buf, size_t size,
+		       const struct dirent *dirent)
+{
+	enum view_kind dir = view_kind_of(ino), kind = view_kind_in(dir);
+	struct stat st = {.st_ino = view_id(kind, dirent->d_ino), .st_mode = S_IFREG};
+	char name[NAME_MAX + sizeof(".png")];
+
+	if (dirent->d_type != DT_REG || !has_view(req, kind, dir_fd, dirent->d_name))
+		return 0;
+	if (snprintf(name, sizeof(name), "%s%s", dirent->d_name, view_suffix(dir)) > NAME_MAX)
+		return 0; /* nobody could ask for it */
+	return add_name(req, plus, buf, size, name, &st, dirent->d_off);
+}
+
+static size_t add_plain(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size_t size,
+			const struct dirent *dirent)
+{
+	return add_view(req, false, ino, dir_fd, buf, size, dirent);
+}
+
+static size_t add_plus(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size_t size,
+		       const struct dirent *dirent)
+{
+	return add_view(req, true, ino, dir_fd, buf, size, dirent);
+}
+
+/* .segfs itself: its parts, counted from 0. */
+static void read_top(fuse_req_t req, const struct view *view, bool plus, size_t size, off_t offset)
+{
+	SEGFS_FREE char *buf = malloc(size);
+	enum view_kind kind;
+	const char *name;
+	size_t used = 0;
+
+	if (!buf) {
+		reply(req, -ENOMEM);
+		return;
+	}
+	while ((name = view_at((size_t)offset, view->dir == NODE_ROOT, &kind))) {
+		struct stat st = {.st_ino = view_id(kind, 0),
+				  .st_mode = view_is_dir(kind) ? S_IFDIR : S_IFREG};
+		size_t n = add_name(req, plus, buf + used, size - used, name, &st, ++offset);
+
+		if (n > size - used)
+			break;
+		used += n;
+	}
+	fuse_reply_buf(req, buf, used);
+}
+
+static void read_view(fuse_req_t req, uint64_t ino, bool plus, size_t size, off_t offset,
+		      struct fuse_file_info *fi)
+{
+	struct view view;
+	int r = get(req, ino, &view);
+
+	if (r < 0)
+		reply(req, r);
+	else if (view.kind == VIEW_TOP)
+		read_top(req, &view, plus, size, offset);
+	else
+		dir_stream_reply(req, ino, size, offset, (struct dir_stream *)(uintptr_t)fi->fh,
+				 plus ? add_plus : add_plain);
+}
+
+void op_view_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	read_view(req, ino, false, size, offset, fi);
+}
+
+void op_view_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	read_view(req, ino, true, size, offset, fi);
+}
+
+void op_view_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	dir_stream_free((struct dir_stream *)(uintptr_t)fi->fh);
+	reply(req, 0);
+}
+
+/* Rights may come from an ACL, which is that of what is shown; other attributes a view has none. */
+void op_view_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	SEGFS_FREE char *value = malloc(MAX(size, 1u));
+	char path[SEGFS_FD_PATH_MAX];
+	SEGFS_CLOSE int fd = -1;
+	struct view view;
+	ssize_t n;
+	int r;
+
+	r = value ? get(req, ino, &view) : -ENOMEM;
+	if (r == 0 && strcmp(name, "system.posix_acl_access"))
+		r = -ENODATA;
+	if (r == 0)
+		r = fd = open_subject(fs_of(req), &view, O_PATH);
+	if (r < 0) {
+		reply(req, r);
+		return;
+	}
+	segfs_fd_path(fd, path);
+	n = getxattr(path, name, value, size);
+	if (n < 0)
+		reply(req, -errno);
+	else
+		reply_xattr(req, value, (size_t)n, size);
+}
+
+void op_view_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	reply_xattr(req, "", 0, size);
+}

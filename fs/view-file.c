@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+#include "view-file.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <segfs/npy.h>
+#include <segfs/segment.h>
+
+#include "image.h"
+#include "reply.h"
+#include "textview.h"
+#include "util.h"
+
+/* What all open views together may hold in memory. Whoever opens pictures without closing them gets ENOMEM.
+ */
+#define RENDERED_MAX (512u << 20)
+static _Atomic size_t rendered;
+
+struct view_file {
+	enum view_kind kind;
+	int fd; /* the segment, open for reading, owned; -1: none */
+	struct segfs_segment segment;
+	struct segfs_textview text;
+	char *bytes; /* of a view made as a whole; or the header of a .npy file; owned */
+	size_t n_bytes;
+	size_t n_charged; /* of `rendered` */
+};
+
+void view_file_free(struct view_file *file)
+{
+	if (!file)
+		return;
+	atomic_fetch_sub_explicit(&rendered, file->n_charged, memory_order_relaxed);
+	segfs_textview_clear(&file->text);
+	segfs_segment_clear(&file->segment);
+	close_fd(&file->fd);
+	free(file->bytes);
+	free(file);
+}
+
+static void file_cleanup(struct view_file **file)
+{
+	view_file_free(*file);
+}
+#define FREE_FILE SEGFS_CLEANUP(file_cleanup)
+
+/* The bytes of an array, header left out. */
+static uint64_t array_bytes(const struct segfs_array *array)
+{
+	uint64_t elements, bytes = 0;
+
+	segfs_array_count(array, &elements, &bytes);
+	return bytes;
+}
+
+static off_t text_size(const struct segfs_segment *segment)
+{
+	struct segfs_textview text;
+	off_t size;
+	int r = segfs_textview_init(&text, segment);
+
+	if (r < 0)
+		return 0; /* opening it tells why */
+	size = (off_t)text.size;
+	segfs_textview_clear(&text);
+	return size;
+}
+
+static off_t image_size(const struct segfs_segment *segment)
+{
+	struct segfs_image image;
+
+	if (segment->kind == SEGFS_KIND_RAW || segfs_image_init(&image, &segment->array) < 0)
+		return -ENOENT;
+	return (off_t)image.size;
+}
+
+static off_t npy_size(const struct segfs_segment *segment)
+{
+	if (segment->kind == SEGFS_KIND_RAW)
+		return -ENOENT;
+	return (off_t)(segfs_npy_format(&segment->array, NULL, 0) + array_bytes(&segment->array));
+}
+
+off_t view_file_size(enum view_kind kind, int fd)
+{
+	SEGFS_CLEANUP(segfs_segment_clear) struct segfs_segment segment = {};
+	int r;
+
+	if (kind != VIEW_TEXT && kind != VIEW_IMAGE && kind != VIEW_NPY)
+		return 0;
+	r = segfs_segment_read(fd, &segment);
+	if (r < 0)
+		return r;
+	switch (kind) {
+	case VIEW_TEXT:
+		return text_size(&segment);
+	case VIEW_IMAGE:
+		return image_size(&segment);
+	default:
+		return npy_size(&segment);
+	}
+}
+
+static int open_npy(struct view_file *file)
+{
+	if (file->segment.kind == SEGFS_KIND_RAW)
+		return -ENOENT;
+	file->n_bytes = segfs_npy_format(&file->segment.array, NULL, 0);
+	file->bytes = malloc(file->n_bytes);
+	if (!file->bytes)
+		return -ENOMEM;
+	segfs_npy_format(&file->segment.array, file->bytes, file->n_bytes);
+	return 0;
+}
+
+/* Memory for a view made as a whole is asked for before it is made. */
+static int charge(struct view_file *file, size_t n)
+{
+	file->n_charged = n;
+	return atomic_fetch_add_explicit(&rendered, n, memory_order_relaxed) + n > RENDERED_MAX ? -ENOMEM : 0;
+}
+
+static int open_image(struct view_file *file)
+{
+	struct segfs_image image;
+	int r;
+
+	if (file->segment.kind == SEGFS_KIND_RAW)
+		return -ENOENT;
+	r = segfs_image_init(&image, &file->segment.array);
+	if (r < 0)
+		return r == -ENOTSUP ? -ENOENT : r;
+	r = charge(file, image.size);
+	if (r == 0)
+		r = segfs_image_render(&image, &file->segment.array, file->fd, &file->bytes);
+	file->n_bytes = image.size;
+	return r;
+}
+
+static int print(fuse_req_t req, const struct view_file *file, FILE *out)
+{
+	struct fs *fs = fs_of(req);
+
+	switch (file->kind) {
+	case VIEW_INFO:
+		return view_info_print(fs, file->fd, &file->segment, out);
+	case VIEW_LIST:
+		return view_list_print(req, file->fd, out);
+	case VIEW_ORPHANS:
+		return view_orphans_print(req, out);
+	case VIEW_METRICS:
+		view_metrics_print(fs, out);
+		return 0;
+	default:
+		view_status_print(fs, out);
+		return 0;
+	}
+}
+
+static int open_printed(fuse_req_t req, struct view_file *file)
+{
+	FILE *out = open_memstream(&file->bytes, &file->n_bytes);
+	int r;
+
+	if (!out)
+		return -ENOMEM;
+	r = print(req, file, out);
+	if (fclose(out) != 0)
+		r = -ENOMEM;
+	return r < 0 ? r : charge(file, file->n_bytes);
+}
+
+static int open_content(fuse_req_t req, struct view_file *file)
+{
+	int r = 0;
+
+	if (file->kind >= VIEW_INFO) /* of one segment */
+		r = segfs_segment_read(file->fd, &file->segment);
+	if (r < 0)
+		return r;
+	switch (file->kind) {
+	case VIEW_TEXT:
+		return segfs_textview_init(&file->text, &file->segment);
+	case VIEW_NPY:
+		return open_npy(file);
+	case VIEW_IMAGE:
+		return open_image(file);
+	default:
+		return open_printed(req, file);
+	}
+}
+
+/* Takes the descriptor over, whatever comes of it. */
+static int file_new(fuse_req_t req, const struct view *view, int fd, struct view_file **ret_file)
+{
+	FREE_FILE struct view_file *file = calloc(1, sizeof(*file));
+	int r;
+
+	if (!file) {
+		close_fd(&fd);
+		return -ENOMEM;
+	}
+	file->kind = view->kind;
+	file->fd = fd;
+	r = open_content(req, file);
+	if (r < 0)
+		return r;
+	*ret_file = steal_pointer(&file);
+	return 0;
+}
+
+/* Read by the bytes and not by pages: a cache of the kernel's would only show what was. */
+static void open_now(fuse_req_t req, const struct view *view, int fd, const struct fuse_file_info *fi)
+{
+	struct fuse_file_info opened = *fi;
+	struct view_file *file;
+	int r = file_new(req, view, fd, &file);
+
+	if (r < 0) {
+		reply(req, r);
+		return;
+	}
+	opened.fh = (uintptr_t)file;
+	opened.direct_io = 1;
+	/* An open that was interrupted meanwhile is not followed by a RELEASE. */
+	if (fuse_reply_open(req, &opened) == -ENOENT)
+		view_file_free(file);
+}
+
+struct open_job {
+	struct slow_job job;
+	struct view view;
+	int fd; /* owned */
+	struct fuse_file_info fi;
+};
+
+static void run_open(struct fs *fs, struct slow_job *job)
+{
+	struct open_job *open = (void *)job;
+
+	open_now(job->req, &open->view, steal_fd(&open->fd), &open->fi);
+}
+
+static void clear_open(struct slow_job *job)
+{
+	close_fd(&((struct open_job *)job)->fd);
+}
+
+static void open_later(fuse_req_t req, const struct view *view, int fd, const struct fuse_file_info *fi)
+{
+	struct open_job *open = malloc(sizeof(*open));
+
+	if (!open) {
+		close_fd(&fd);
+		reply(req, -ENOMEM);
+		return;
+	}
+	*open = (struct open_job){.job = {.req = req, .run = run_open, .clear = clear_open},
+				  .view = *view,
+				  .fd = fd,
+				  .fi = *fi};
+	slow_lane_submit(fs_of(req), &open->job);
+}
+
+void view_file_open(fuse_req_t req, const struct view *view, int fd, const struct fuse_file_info *fi)
+{
+	if (view->kind == VIEW_TEXT || view->kind == VIEW_NPY)
+		open_now(req, view, fd, fi);
+	else
+		open_later(req, view, fd, fi);
+}
+
+/* Of what was made as a whole, or of the header of a .npy file. */
+static size_t read_bytes(const struct view_file *file, char *buf, size_t size, off_t offset)
+{
+	size_t n;
+
+	if ((uint64_t)offset >= file->n_bytes)
+		return 0;
+	n = MIN(size, file->n_bytes - (size_t)offset);
+	memcpy(buf, file->bytes + offset, n);
+	return n;
+}
+
+static ssize_t read_npy(const struct view_file *file, char *buf, size_t size, off_t offset)
+{
+	uint64_t bytes = array_bytes(&file->segment.array), at;
+	size_t n = read_bytes(file, buf, size, offset);
+	ssize_t more;
+
+	at = (uint64_t)offset + n - file->n_bytes;
+	if (n == size || at >= bytes)
+		return (ssize_t)n;
+	more = pread(file->fd, buf + n, MIN(size - n, bytes - at), (off_t)(file->segment.array.offset + at));
+	return more < 0 ? -errno : (ssize_t)n + more;
+}
+
+void view_file_read(fuse_req_t req, struct view_file *file, size_t size, off_t offset)
+{
+	SEGFS_FREE char *buf = malloc(size);
+	ssize_t n;
+
+	if (!buf)
+		n = -ENOMEM;
+	else if (file->kind == VIEW_TEXT)
+		n = segfs_textview_read(&file->text, file->fd, buf, size, (uint64_t)offset);
+	else if (file->kind == VIEW_NPY)
+		n = read_npy(file, buf, size, offset);
+	else
+		n = (ssize_t)read_bytes(file, buf, size, offset);
+	if (n < 0)
+		reply(req, (int)n);
+	else
+		fuse_reply_buf(req, buf, (size_t)n);
+}

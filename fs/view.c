@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+#include "view.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "util.h"
+
+/* An id: a one in bit 62, the kind in six bits, and an inode number. tmpfs counts inodes up from 1 and gets
+ * nowhere near 2^56. */
+#define ID_FLAG	  (UINT64_C(1) << 62)
+#define ID_KIND	  56
+#define ID_NUMBER ((UINT64_C(1) << ID_KIND) - 1)
+
+struct view_entry {
+	uint64_t id;
+	uint64_t n_lookups;
+	struct view view;
+	UT_hash_handle hh;
+};
+
+static const struct {
+	const char *name;
+	enum view_kind kind;
+	bool root_only;
+} top[] = {
+	{"image", VIEW_IMAGE_DIR, false}, {"info", VIEW_INFO_DIR, false}, {"list", VIEW_LIST, false},
+	{"metrics", VIEW_METRICS, true},  {"npy", VIEW_NPY_DIR, false},	  {"orphans", VIEW_ORPHANS, true},
+	{"status", VIEW_STATUS, true},	  {"text", VIEW_TEXT_DIR, false},
+};
+
+uint64_t view_id(enum view_kind kind, ino_t subject)
+{
+	return ID_FLAG | (uint64_t)kind << ID_KIND | (subject & ID_NUMBER);
+}
+
+void view_table_init(struct view_table *table)
+{
+	*table = (struct view_table){};
+	pthread_mutex_init(&table->lock, NULL);
+}
+
+static void entry_free(struct view_table *table, struct view_entry *entry)
+{
+	HASH_DELETE(hh, table->by_id, entry);
+	free(entry);
+}
+
+void view_table_destroy(struct view_table *table)
+{
+	struct view_entry *entry, *next;
+
+	HASH_ITER (hh, table->by_id, entry, next)
+		entry_free(table, entry);
+	pthread_mutex_destroy(&table->lock);
+}
+
+static struct view_entry *find(struct view_table *table, uint64_t id)
+{
+	struct view_entry *entry;
+
+	HASH_FIND(hh, table->by_id, &id, sizeof(id), entry);
+	return entry;
+}
+
+static struct view_entry *insert(struct view_table *table, uint64_t id)
+{
+	struct view_entry *entry = calloc(1, sizeof(*entry));
+
+	if (!entry)
+		return NULL;
+	entry->id = id;
+	HASH_ADD(hh, table->by_id, id, sizeof(entry->id), entry);
+	if (!entry->hh.tbl) {
+		free(entry);
+		return NULL;
+	}
+	return entry;
+}
+
+int view_remember(struct view_table *table, uint64_t id, const struct view *view)
+{
+	struct view_entry *entry;
+
+	pthread_mutex_lock(&table->lock);
+	entry = find(table, id) ?: insert(table, id);
+	if (entry) {
+		entry->view = *view;
+		entry->n_lookups++;
+	}
+	pthread_mutex_unlock(&table->lock);
+	return entry ? 0 : -ENOMEM;
+}
+
+int view_get(struct view_table *table, uint64_t id, struct view *ret_view)
+{
+	struct view_entry *entry;
+
+	pthread_mutex_lock(&table->lock);
+	entry = find(table, id);
+	if (entry)
+		*ret_view = entry->view;
+	pthread_mutex_unlock(&table->lock);
+	return entry ? 0 : -ESTALE;
+}
+
+void view_forget(struct view_table *table, uint64_t id, uint64_t n)
+{
+	struct view_entry *entry;
+
+	pthread_mutex_lock(&table->lock);
+	entry = find(table, id);
+	if (entry) {
+		entry->n_lookups -= MIN(n, entry->n_lookups);
+		if (entry->n_lookups == 0)
+			entry_free(table, entry);
+	}
+	pthread_mutex_unlock(&table->lock);
+}
+
+const char *view_at(size_t i, bool in_root, enum view_kind *ret_kind)
+{
+	for (size_t at = 0; at < COUNT_OF(top); at++) {
+		if ((top[at].root_only && !in_root) || i-- > 0)
+			continue;
+		*ret_kind = top[at].kind;
+		return top[at].name;
+	}
+	return NULL;
+}
+
+bool view_find(const char *name, bool in_root, enum view_kind *ret_kind)
+{
+	enum view_kind kind;
+	const char *at;
+
+	for (size_t i = 0; (at = view_at(i, in_root, &kind)); i++) {
+		if (strcmp(name, at))
+			continue;
+		*ret_kind = kind;
+		return true;
+	}
+	return false;
+}
+
+enum view_kind view_kind_in(enum view_kind dir)
+{
+	switch (dir) {
+	case VIEW_INFO_DIR:
+		return VIEW_INFO;
+	case VIEW_IMAGE_DIR:
+		return VIEW_IMAGE;
+	case VIEW_NPY_DIR:
+		return VIEW_NPY;
+	default:
+		return VIEW_TEXT;
+	}
+}
+
+const char *view_suffix(enum view_kind dir)
+{
+	switch (dir) {
+	case VIEW_IMAGE_DIR:
+		return ".png";
+	case VIEW_NPY_DIR:
+		return ".npy";
+	default:
+		return "";
+	}
+}
