@@ -17,20 +17,20 @@ static const char *const names[] = {
 
 static int parse_ttl(const char *text, size_t len, struct segfs_lifetime *ret_lifetime)
 {
-	uint32_t ttl = 0;
+	uint64_t ttl = 0;
 
 	if (len == 0)
 		return -EINVAL;
 	for (size_t i = 0; i < len; i++) {
 		if (text[i] < '0' || text[i] > '9')
 			return -EINVAL;
-		ttl = ttl * 10 + (uint32_t)(text[i] - '0');
+		ttl = ttl * 10 + (uint64_t)(text[i] - '0');
 		if (ttl > TTL_MAX)
 			return -EINVAL;
 	}
 	if (ttl == 0)
 		return -EINVAL;
-	*ret_lifetime = (struct segfs_lifetime){.kind = SEGFS_TTL, .ttl_s = ttl};
+	*ret_lifetime = (struct segfs_lifetime){.kind = SEGFS_TTL, .ttl_s = (uint32_t)ttl};
 	return 0;
 }
 
