@@ -129,6 +129,15 @@ static void on_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t in_off, stru
 		op_copy_file_range(req, in, in_off, in_fi, out, out_off, out_fi, len, flags);
 }
 
+/* Of a segment only readahead(2) asks, which passthrough does not pass through; it is of no use there. */
+static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	if (view_is(ino))
+		op_view_read(req, ino, size, off, fi);
+	else
+		reply(req, -ENOSYS);
+}
+
 /*
  * Not here: read and write of segments, which passthrough keeps in the kernel; flock and fcntl locks, which
  * the kernel keeps by itself unless asked not to; flush, fsync, which mean nothing to memory (the kernel
@@ -150,7 +159,7 @@ const struct fuse_lowlevel_ops ops = {
 	.rename = op_rename,
 	.link = on_link,
 	.open = on_open,
-	.read = op_view_read,
+	.read = on_read,
 	.release = on_release,
 	.opendir = on_opendir,
 	.readdir = on_readdir,
