@@ -28,15 +28,13 @@ struct segfs_census {
 	struct census_file *by_ino; /* owned */
 };
 
-static const unsigned side_bits[2] = {SEGFS_USE_MOUNT, SEGFS_USE_STORE};
-
 struct walk {
 	struct segfs_census *census; /* to be filled */
 	const dev_t *dev;
-	char dev_text[2][24]; /* as a line of maps has it, with the space behind */
-	ino_t ino;	      /* 0: every file */
-	pid_t pid;	      /* being looked at */
-	int process_fd;	      /* its directory */
+	char dev_text[SEGFS_DEVICES_MAX][24]; /* as a line of maps has it, with the space behind; "": none */
+	ino_t ino;			      /* 0: every file */
+	pid_t pid;			      /* being looked at */
+	int process_fd;			      /* its directory */
 	int error;
 };
 
@@ -115,6 +113,12 @@ static unsigned use_of_mapping(const char *permissions)
 	return how;
 }
 
+/* By which path a process came to a file of this device. */
+static unsigned path_bit(int i)
+{
+	return i == 1 ? SEGFS_USE_STORE : SEGFS_USE_MOUNT;
+}
+
 /*
  * "7f1c2a000000-7f1c2a200000 rw-s 00000000 00:2f 1234   /path". Of nearly every line the device tells that it
  * is of no interest, so that comes first, as text. A path cannot be taken for it, being behind.
@@ -124,12 +128,14 @@ static void note_mapping(struct walk *walk, const char *line)
 	const char *permissions = next_field(line), *dev = next_field(next_field(permissions));
 	ino_t ino;
 
-	for (int side = 0; side < 2; side++) {
-		if (strncmp(dev, walk->dev_text[side], strlen(walk->dev_text[side])))
+	for (int i = 0; i < SEGFS_DEVICES_MAX; i++) {
+		size_t len = strlen(walk->dev_text[i]);
+
+		if (len == 0 || strncmp(dev, walk->dev_text[i], len))
 			continue;
 		ino = strtoull(next_field(dev), NULL, 10);
 		if (is_wanted(walk, ino))
-			note(walk, ino, use_of_mapping(permissions) | side_bits[side]);
+			note(walk, ino, use_of_mapping(permissions) | path_bit(i));
 		return;
 	}
 }
@@ -215,12 +221,12 @@ static bool note_descriptor(const char *number, void *data)
 	if (statx(walk->process_fd, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO, &stx) < 0)
 		return false;
 	dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
-	for (int side = 0; side < 2; side++) {
-		if (dev != walk->dev[side])
+	for (int i = 0; i < SEGFS_DEVICES_MAX; i++) {
+		if (walk->dev[i] == 0 || dev != walk->dev[i])
 			continue;
 		how = is_wanted(walk, stx.stx_ino) ? use_of_descriptor(walk, number) : 0;
 		if (how)
-			note(walk, stx.stx_ino, how | side_bits[side]);
+			note(walk, stx.stx_ino, how | path_bit(i));
 		break;
 	}
 	return walk->error;
@@ -248,7 +254,7 @@ static bool note_process(const char *number, void *data)
 	return walk->error;
 }
 
-static int take(const dev_t dev[2], ino_t ino, struct segfs_census **ret_census)
+static int take(const dev_t dev[SEGFS_DEVICES_MAX], ino_t ino, struct segfs_census **ret_census)
 {
 	SEGFS_CLEANUP(segfs_census_cleanup) struct segfs_census *census = calloc(1, sizeof(*census));
 	struct walk walk = {.census = census, .dev = dev, .ino = ino};
@@ -256,9 +262,10 @@ static int take(const dev_t dev[2], ino_t ino, struct segfs_census **ret_census)
 
 	if (!census)
 		return -ENOMEM;
-	for (int side = 0; side < 2; side++)
-		snprintf(walk.dev_text[side], sizeof(walk.dev_text[side]), "%02x:%02x ", major(dev[side]),
-			 minor(dev[side]));
+	for (int i = 0; i < SEGFS_DEVICES_MAX; i++)
+		if (dev[i] != 0)
+			snprintf(walk.dev_text[i], sizeof(walk.dev_text[i]), "%02x:%02x ", major(dev[i]),
+				 minor(dev[i]));
 	/* The kernel lists the processes in ascending order (Linux fs/proc/base.c, proc_pid_readdir). */
 	r = segfs_procfs_each(AT_FDCWD, "/proc", note_process, &walk);
 	if (r < 0)
@@ -269,7 +276,7 @@ static int take(const dev_t dev[2], ino_t ino, struct segfs_census **ret_census)
 	return 0;
 }
 
-int segfs_census_take(const dev_t dev[2], struct segfs_census **ret_census)
+int segfs_census_take(const dev_t dev[SEGFS_DEVICES_MAX], struct segfs_census **ret_census)
 {
 	return take(dev, 0, ret_census);
 }
@@ -277,6 +284,11 @@ int segfs_census_take(const dev_t dev[2], struct segfs_census **ret_census)
 int segfs_census_take_of(const struct segfs_identity *file, struct segfs_census **ret_census)
 {
 	return take(file->dev, file->ino, ret_census);
+}
+
+bool segfs_census_is_empty(const struct segfs_census *census)
+{
+	return !census->by_ino;
 }
 
 size_t segfs_census_find(const struct segfs_census *census, ino_t ino, const struct segfs_user **ret_users)

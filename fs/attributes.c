@@ -11,29 +11,32 @@
 #include <segfs/segment.h>
 
 #include "creator.h"
+#include "seal.h"
 #include "util.h"
 
-/* In the order in which they are listed: shape comes last, as it is what completes a description when a tool
- * copies one by one. */
+/*
+ * In the order in which they are listed: shape comes last, as it is what completes a description when a tool
+ * copies one by one. What is not listed is there for those who ask by name: tools that copy attributes shall
+ * not carry it over.
+ */
 static const struct {
 	const char *name;
 	enum attribute attribute;
 	bool listed;
 } attributes[] = {
-	{CREATOR_NOTE, ATTRIBUTE_HIDDEN, false},
-	{"user.shm.attached", ATTRIBUTE_ATTACHED,
-	 false}, /* a walk through all of /proc: for those who ask by name */
-	{"user.shm.creator", ATTRIBUTE_CREATOR, true},
-	{SEGFS_ATTR_DTYPE, ATTRIBUTE_STORED, true},
-	{"user.shm.kind", ATTRIBUTE_KIND, true},
-	{"user.shm.lock", ATTRIBUTE_LOCK, true},
-	{SEGFS_ATTR_OFFSET, ATTRIBUTE_STORED, true},
-	{SEGFS_ATTR_ORDER, ATTRIBUTE_STORED, true},
+	{"user.shm.attached", ATTRIBUTE_ATTACHED, false}, /* a walk through all of /proc: for those who ask by
+							     name */
+	{"user.shm.creator", ATTRIBUTE_CREATOR, true},	  {SEGFS_ATTR_DTYPE, ATTRIBUTE_STORED, true},
+	{"user.shm.kind", ATTRIBUTE_KIND, true},	  {"user.shm.lock", ATTRIBUTE_LOCK, true},
+	{SEGFS_ATTR_OFFSET, ATTRIBUTE_STORED, true},	  {SEGFS_ATTR_ORDER, ATTRIBUTE_STORED, true},
+	{"user.shm.sealed", ATTRIBUTE_SEALED, false}, /* the copy's owner has not asked for it */
 	{SEGFS_ATTR_SHAPE, ATTRIBUTE_STORED, true},
 };
 
 enum attribute attribute_of(const char *name)
 {
+	if (!strncmp(name, NOTE_PREFIX, strlen(NOTE_PREFIX)))
+		return ATTRIBUTE_HIDDEN;
 	for (size_t i = 0; i < COUNT_OF(attributes); i++)
 		if (!strcmp(name, attributes[i].name))
 			return attributes[i].attribute;
@@ -86,6 +89,8 @@ ssize_t attribute_read(enum attribute attribute, const char *name, int fd, ino_t
 
 	if (attribute == ATTRIBUTE_CREATOR)
 		return read_creator(fd, ino, ret_value);
+	if (attribute == ATTRIBUTE_SEALED)
+		return give(seal_holds(fd, ino) ? "1" : "0", ret_value);
 	r = segfs_segment_read(fd, &segment);
 	if (r < 0)
 		return r;

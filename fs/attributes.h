@@ -12,6 +12,7 @@ enum attribute {
 	ATTRIBUTE_OTHER,  /* not ours */
 	ATTRIBUTE_HIDDEN, /* our own notes on a file: not to be seen or set through the mount */
 	ATTRIBUTE_STORED,
+	ATTRIBUTE_SEALED,
 	ATTRIBUTE_KIND,
 	ATTRIBUTE_CREATOR,
 	ATTRIBUTE_LOCK,
@@ -25,8 +26,8 @@ static inline bool attribute_is_live(enum attribute attribute)
 }
 
 /*
- * The value of a stored attribute, or of user.shm.kind or .creator, of the open segment `fd`. *ret_value is
- * to be freed. Its length, or -ENODATA, or another -errno.
+ * The value of a stored attribute, or of user.shm.kind, .creator or .sealed, of the open segment `fd`.
+ * *ret_value is to be freed. Its length, or -ENODATA, or another -errno.
  */
 ssize_t attribute_read(enum attribute attribute, const char *name, int fd, ino_t ino, char **ret_value);
 

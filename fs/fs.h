@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "census.h"
 #include "node.h"
 #include "options.h"
 #include "passthrough.h"
@@ -24,7 +25,7 @@ struct fs {
 	struct timespec started; /* CLOCK_REALTIME */
 	struct segfs_store store;
 	struct fuse_session *session; /* owned */
-	dev_t dev;		      /* st_dev of the mount, as /proc names it */
+	dev_t dev[SEGFS_DEVICES_MAX]; /* devices.h */
 	struct transport transport;
 	struct passthrough passthrough;
 	struct node_table nodes;

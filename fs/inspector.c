@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "census.h"
+#include "devices.h"
 #include "locks.h"
 #include "reply.h"
 #include "util.h"
@@ -55,7 +56,7 @@ static int format(enum inspection what, const struct segfs_identity *file, char 
 static void inspect(struct fs *fs, struct slow_job *job)
 {
 	const struct inspection_job *inspection = (const void *)job;
-	const struct segfs_identity file = {.dev = {fs->dev, fs->store.dev}, .ino = inspection->ino};
+	const struct segfs_identity file = devices_identity(fs, inspection->ino);
 	SEGFS_FREE char *text = NULL;
 	int r;
 

@@ -16,6 +16,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "devices.h"
 #include "fresh.h"
 #include "fs.h"
 #include "log.h"
@@ -148,7 +149,7 @@ static int start(struct fs *fs)
 
 	r = mount_create(&fs->options, &fs->store, &fuse_fd, &mount_fd);
 	if (r == 0)
-		fs->dev = mount_device(mount_fd);
+		devices_init(fs, mount_device(mount_fd));
 	if (r == 0)
 		r = open_session(fs, fuse_fd);
 	if (r == 0)
@@ -167,8 +168,8 @@ static int start(struct fs *fs)
 /* Ends whatever has been started, in reverse. */
 static void tear_down(struct fs *fs)
 {
-	if (fs->dev)
-		mount_detach(&fs->options, fs->dev);
+	if (fs->dev[0])
+		mount_detach(&fs->options, fs->dev[0]);
 	workers_stop(fs);
 	watch_stop(fs);
 	slow_lane_stop(fs);

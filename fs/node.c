@@ -269,7 +269,7 @@ void node_settle_name(struct node_table *table, uint64_t ino)
 		entry->node.renamed = false;
 }
 
-int node_use_backing(struct node_table *table, uint64_t ino)
+int node_use_backing(struct node_table *table, uint64_t ino, bool writes)
 {
 	LOCKED(table);
 	struct node_entry *entry = find(table, ino);
@@ -277,16 +277,27 @@ int node_use_backing(struct node_table *table, uint64_t ino)
 	if (!entry)
 		return -ESTALE;
 	entry->node.n_opens += entry->node.backing_id > 0;
+	entry->node.n_writers += entry->node.backing_id > 0 && writes;
 	return entry->node.backing_id;
 }
 
-void node_release_backing(struct node_table *table, uint64_t ino)
+void node_release_backing(struct node_table *table, uint64_t ino, bool writes)
 {
 	LOCKED(table);
 	struct node_entry *entry = find(table, ino);
 
-	if (entry && entry->node.n_opens > 0)
-		entry->node.n_opens--;
+	if (!entry)
+		return;
+	entry->node.n_opens -= entry->node.n_opens > 0;
+	entry->node.n_writers -= writes && entry->node.n_writers > 0;
+}
+
+bool node_has_writers(struct node_table *table, uint64_t ino)
+{
+	LOCKED(table);
+	const struct node_entry *entry = find(table, ino);
+
+	return entry && entry->node.n_writers > 0;
 }
 
 bool node_take_backing(struct node_table *table, uint64_t ino, int *ret_id)

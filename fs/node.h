@@ -42,10 +42,11 @@ struct node {
 	nlink_t name_nlink;	    /* and its number of links */
 	bool renamed; /* found by another name than before: the kernel may still have it under the old one */
 	struct told told;
-	int backing_id;	  /* of passthrough; 0: none yet */
-	uint64_t n_opens; /* opened with it, and not yet released */
-	int watch;	  /* a directory's inotify watch; -1: none */
-	int pin;	  /* a descriptor that keeps a file without a name alive, owned; -1: none */
+	int backing_id;	    /* of passthrough; 0: none yet */
+	uint64_t n_opens;   /* opened with it, and not yet released */
+	uint64_t n_writers; /* of these, for writing */
+	int watch;	    /* a directory's inotify watch; -1: none */
+	int pin;	    /* a descriptor that keeps a file without a name alive, owned; -1: none */
 };
 
 struct node_table {
@@ -104,8 +105,9 @@ void node_settle_name(struct node_table *table, uint64_t ino);
 
 /* Count an open with the node's backing id. The id, or 0 if there is none yet and so nothing was counted, or
  * -ESTALE. */
-int node_use_backing(struct node_table *table, uint64_t ino);
-void node_release_backing(struct node_table *table, uint64_t ino);
+int node_use_backing(struct node_table *table, uint64_t ino, bool writes);
+void node_release_backing(struct node_table *table, uint64_t ino, bool writes);
+bool node_has_writers(struct node_table *table, uint64_t ino);
 void node_set_backing(struct node_table *table, uint64_t ino, int backing_id);
 
 /* Take the id away from a node that nobody has open. False if somebody has. *ret_id is the caller's to close,

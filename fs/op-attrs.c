@@ -10,6 +10,8 @@
 #include "caller.h"
 #include "fresh.h"
 #include "reply.h"
+#include "resize.h"
+#include "seal.h"
 #include "util.h"
 
 #ifndef SYS_fchmodat2
@@ -54,41 +56,6 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		reply_attr(req, ino, fd);
 }
 
-/* Growth with its pages: all or, with ENOSPC, nothing. Shrinking as ever. */
-static int set_size_reserved(int fd, off_t size)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (size <= st.st_size)
-		return ftruncate(fd, size) < 0 ? -errno : 0;
-	return fallocate(fd, 0, st.st_size, size - st.st_size) < 0 ? -errno : 0;
-}
-
-/* By truncate(2), whose requester has no descriptor: the store's kernel judges whether it may write. */
-static int set_size_by_path(const struct fs *fs, int fd, off_t size)
-{
-	SEGFS_CLOSE int open_fd = -1;
-	char path[SEGFS_FD_PATH_MAX];
-
-	if (fs->options.reserve) {
-		open_fd = segfs_store_reopen(&fs->store, fd, O_WRONLY | O_NONBLOCK);
-		return open_fd < 0 ? open_fd : set_size_reserved(open_fd, size);
-	}
-	segfs_fd_path(fd, path);
-	return truncate(path, size) < 0 ? -errno : 0;
-}
-
-static int set_size(const struct fs *fs, int fd, int open_fd, off_t size)
-{
-	if (open_fd < 0)
-		return set_size_by_path(fs, fd, size);
-	if (fs->options.reserve)
-		return set_size_reserved(open_fd, size);
-	return ftruncate(open_fd, size) < 0 ? -errno : 0;
-}
-
 static int set_owner(int fd, const struct stat *attr, int to_set)
 {
 	uid_t uid = to_set & FUSE_SET_ATTR_UID ? attr->st_uid : (uid_t)-1;
@@ -121,12 +88,10 @@ static int set_times(int fd, const struct stat *attr, int to_set)
 	return utimensat(fd, "", times, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
-static int set_as_caller(fuse_req_t req, int fd, int open_fd, const struct stat *attr, int to_set)
+static int set_as_caller(fuse_req_t req, int fd, const struct stat *attr, int to_set)
 {
 	AS_CALLER int r = caller_become(req);
 
-	if (r == 0 && to_set & FUSE_SET_ATTR_SIZE)
-		r = set_size(fs_of(req), fd, open_fd, attr->st_size);
 	if (r == 0 && to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
 		r = set_owner(fd, attr, to_set);
 	if (r == 0 && to_set & FUSE_SET_ATTR_MODE)
@@ -139,34 +104,97 @@ static int set_as_caller(fuse_req_t req, int fd, int open_fd, const struct stat 
 /* What decides who may do what. */
 #define RIGHTS (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)
 
-static int set_rights(fuse_req_t req, uint64_t ino, int fd, int open_fd, const struct stat *attr, int to_set)
+#define WRITE_BITS 0222
+
+/* A sealed segment gets no write bits. */
+static bool is_refused(int fd, const struct stat *attr, int to_set)
+{
+	struct stat st;
+
+	return to_set & FUSE_SET_ATTR_MODE && attr->st_mode & WRITE_BITS && fstat(fd, &st) == 0 &&
+	       S_ISREG(st.st_mode) && seal_holds(fd, st.st_ino);
+}
+
+static int set_rights(fuse_req_t req, uint64_t ino, int fd, const struct stat *attr, int to_set)
 {
 	struct fs *fs = fs_of(req);
 	int r;
 
 	pthread_mutex_lock(&fs->rights_lock);
-	r = set_as_caller(req, fd, open_fd, attr, to_set);
+	r = is_refused(fd, attr, to_set) ? -EPERM : set_as_caller(req, fd, attr, to_set);
 	fresh_note(fs, ino, fd);
 	pthread_mutex_unlock(&fs->rights_lock);
 	return r;
 }
 
+/* What a SETATTR wants. `by_fd`: of a file that the requester has open, judged when it was opened. */
+struct change {
+	struct resize_job resize;
+	uint64_t ino;
+	struct stat attr;
+	int to_set;
+	bool by_fd;
+};
+
+static int set_size(fuse_req_t req, const struct change *change, int fd, bool asked)
+{
+	SEGFS_CLOSE int open_fd = -1;
+
+	if (!change->by_fd)
+		return resize_by_path(req, change->ino, fd, change->attr.st_size, asked);
+	open_fd = op_open_node(fs_of(req), change->ino, O_WRONLY);
+	return open_fd < 0 ? open_fd : resize(req, change->ino, open_fd, change->attr.st_size, asked);
+}
+
+/* The size alone can fail for a while (-EBUSY), so it comes first. */
+static int set(fuse_req_t req, const struct change *change, int fd, bool asked)
+{
+	int r = change->by_fd ? 0 : fresh_check_parent(req, change->ino);
+
+	if (r == 0 && change->to_set & FUSE_SET_ATTR_SIZE)
+		r = set_size(req, change, fd, asked);
+	if (r < 0)
+		return r;
+	return change->to_set & RIGHTS ? set_rights(req, change->ino, fd, &change->attr, change->to_set)
+				       : set_as_caller(req, fd, &change->attr, change->to_set);
+}
+
+static void set_asked(struct resize_job *resize)
+{
+	const struct change *change = (const void *)resize;
+	fuse_req_t req = resize->job.req;
+	SEGFS_CLOSE int fd = op_open_node(fs_of(req), change->ino, O_PATH);
+	int r = fd < 0 ? fd : set(req, change, fd, true);
+
+	if (r < 0)
+		reply(req, r);
+	else
+		reply_attr(req, change->ino, fd);
+}
+
+static void ask_to_set(fuse_req_t req, const struct change *change, int fd)
+{
+	struct change *job = malloc(sizeof(*job));
+	struct stat st;
+
+	if (!job || fstat(fd, &st) < 0) {
+		free(job);
+		reply(req, -ENOMEM);
+		return;
+	}
+	*job = *change;
+	resize_ask(req, st.st_ino, set_asked, &job->resize);
+}
+
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
 {
-	struct fs *fs = fs_of(req);
-	SEGFS_CLOSE int fd = op_open_node(fs, ino, O_PATH);
-	SEGFS_CLOSE int open_fd = -1;
-	int r = fd;
+	const struct change change = {.ino = ino, .attr = *attr, .to_set = to_set, .by_fd = fi != NULL};
+	SEGFS_CLOSE int fd = op_open_node(fs_of(req), ino, O_PATH);
+	int r = fd < 0 ? fd : set(req, &change, fd, false);
 
-	/* ftruncate(2): the right to write was judged when the file was opened. */
-	if (r >= 0 && fi && to_set & FUSE_SET_ATTR_SIZE)
-		r = open_fd = op_open_node(fs, ino, O_WRONLY);
-	if (r >= 0 && !fi)
-		r = fresh_check_parent(req, ino);
-	if (r >= 0)
-		r = to_set & RIGHTS ? set_rights(req, ino, fd, open_fd, attr, to_set)
-				    : set_as_caller(req, fd, open_fd, attr, to_set);
-	if (r < 0)
+	if (r == -EBUSY && to_set & FUSE_SET_ATTR_SIZE)
+		ask_to_set(req, &change, fd);
+	else if (r < 0)
 		reply(req, r);
 	else
 		reply_attr(req, ino, fd);

@@ -9,6 +9,8 @@
 #include "fresh.h"
 #include "process.h"
 #include "reply.h"
+#include "resize.h"
+#include "seal.h"
 #include "util.h"
 
 /* Set by the kernel for execve(2) and nobody else (__FMODE_EXEC, include/linux/fs.h): open to run, which
@@ -18,6 +20,11 @@
 /* The most that one COPY_FILE_RANGE copies: a short count is a legal answer, and no request should take long.
  */
 #define COPY_MAX (16 << 20)
+
+static bool writes(int flags)
+{
+	return (flags & O_ACCMODE) != O_RDONLY;
+}
 
 /*
  * Whether the requester may open the file in this way is found out by doing it. The descriptor is then of no
@@ -33,11 +40,23 @@ static int try_open_as_caller(fuse_req_t req, int fd, int flags)
 	if (flags & OPENED_TO_RUN)
 		return faccessat(fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) < 0 ? -errno : 0;
 	opened = segfs_store_reopen(&fs_of(req)->store, fd,
-				    (flags & ~(O_CREAT | O_EXCL | O_NOCTTY)) | O_NONBLOCK);
+				    (flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC)) | O_NONBLOCK);
 	return MIN(opened, 0);
 }
 
-static int open_segment(fuse_req_t req, uint64_t ino, int flags)
+/* The backing id of a node for one more open. */
+static int use(struct fs *fs, uint64_t ino, int fd, ino_t number, bool to_write)
+{
+	int id = passthrough_open(&fs->passthrough, &fs->store, &fs->nodes, ino, to_write);
+
+	if (id < 0 || !to_write || !seal_holds(fd, number))
+		return id;
+	node_release_backing(&fs->nodes, ino, true);
+	return -EPERM;
+}
+
+/* A backing id, or -errno; -EBUSY as of resize(), when *ret_number is the file's inode number. */
+static int open_segment(fuse_req_t req, uint64_t ino, int flags, bool asked, ino_t *ret_number)
 {
 	struct fs *fs = fs_of(req);
 	SEGFS_CLOSE int fd = op_open_node(fs, ino, O_PATH);
@@ -50,26 +69,66 @@ static int open_segment(fuse_req_t req, uint64_t ino, int flags)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -ESTALE;
+	*ret_number = st.st_ino;
 	r = fresh_check_file(req, ino, fd, &st, flags & OPENED_TO_RUN);
 	if (r == 0)
 		r = try_open_as_caller(req, fd, flags);
-	return r < 0 ? r : passthrough_open(&fs->passthrough, &fs->store, &fs->nodes, ino);
+	if (r == 0 && flags & O_TRUNC)
+		r = resize_to_empty(req, ino, fd, asked);
+	return r < 0 ? r : use(fs, ino, fd, st.st_ino, writes(flags));
+}
+
+static void reply_opened(fuse_req_t req, uint64_t ino, int flags, int id)
+{
+	if (id < 0)
+		reply(req, id);
+	else if (reply_open(req, id) == -ENOENT)
+		node_release_backing(&fs_of(req)->nodes, ino, writes(flags));
+}
+
+/* O_TRUNC of a file that others have open. */
+struct open_job {
+	struct resize_job resize;
+	uint64_t ino;
+	int flags;
+};
+
+static void open_asked(struct resize_job *resize)
+{
+	const struct open_job *job = (const void *)resize;
+	fuse_req_t req = resize->job.req;
+	ino_t number;
+
+	reply_opened(req, job->ino, job->flags, open_segment(req, job->ino, job->flags, true, &number));
+}
+
+static void ask_to_open(fuse_req_t req, uint64_t ino, int flags, ino_t number)
+{
+	struct open_job *job = malloc(sizeof(*job));
+
+	if (!job) {
+		reply(req, -ENOMEM);
+		return;
+	}
+	job->ino = ino;
+	job->flags = flags;
+	resize_ask(req, number, open_asked, &job->resize);
 }
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct fs *fs = fs_of(req);
-	int r = open_segment(req, ino, fi->flags);
+	ino_t number = 0;
+	int r = open_segment(req, ino, fi->flags, false, &number);
 
-	if (r < 0)
-		reply(req, r);
-	else if (reply_open(req, r) == -ENOENT)
-		node_release_backing(&fs->nodes, ino);
+	if (r == -EBUSY && fi->flags & O_TRUNC)
+		ask_to_open(req, ino, fi->flags, number);
+	else
+		reply_opened(req, ino, fi->flags, r);
 }
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	node_release_backing(&fs_of(req)->nodes, ino);
+	node_release_backing(&fs_of(req)->nodes, ino, writes(fi->flags));
 	reply(req, 0);
 }
 
@@ -89,12 +148,15 @@ static int create_as_caller(fuse_req_t req, int dir, const char *name, mode_t mo
 	fd = openat(dir, name, flags | O_EXCL, mode);
 	*ret_is_new = fd >= 0;
 	if (fd < 0 && errno == EEXIST && !(flags & O_EXCL))
-		fd = openat(dir, name, flags, mode);
+		fd = openat(dir, name, flags & ~O_TRUNC, mode);
 	return fd < 0 ? -errno : fd;
 }
 
-/* The node of an open file, and its backing id. A lookup that the kernel will not hear of is taken back. */
-static int finish_create(fuse_req_t req, uint64_t parent, const char *name, int fd, bool is_new,
+/*
+ * The node of an open file, and its backing id. A lookup that the kernel will not hear of is taken back. What
+ * is to be emptied is opened as any other file is: -ESTALE makes the kernel look again, and find it.
+ */
+static int finish_create(fuse_req_t req, uint64_t parent, const char *name, int fd, bool is_new, int flags,
 			 struct fuse_entry_param *ret_entry)
 {
 	struct fs *fs = fs_of(req);
@@ -103,26 +165,26 @@ static int finish_create(fuse_req_t req, uint64_t parent, const char *name, int 
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st.st_mode) || (!is_new && flags & O_TRUNC))
 		return -ESTALE;
 	if (is_new)
 		creator_record(req, fd, st.st_ino);
 	r = op_entry_of(fs, parent, name, fd, ret_entry);
 	if (r < 0)
 		return r;
-	id = passthrough_open(&fs->passthrough, &fs->store, &fs->nodes, ret_entry->ino);
+	id = use(fs, ret_entry->ino, fd, st.st_ino, writes(flags));
 	if (id < 0)
 		op_take_back(fs, ret_entry->ino, 1);
 	return id;
 }
 
 /* r is what finish_create() gave, or an earlier -errno. */
-static void reply_new_file(fuse_req_t req, int r, const struct fuse_entry_param *entry)
+static void reply_new_file(fuse_req_t req, int r, const struct fuse_entry_param *entry, int flags)
 {
 	if (r < 0)
 		reply(req, r);
 	else if (reply_create(req, entry, r) == -ENOENT)
-		node_release_backing(&fs_of(req)->nodes, entry->ino);
+		node_release_backing(&fs_of(req)->nodes, entry->ino, writes(flags));
 }
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
@@ -138,8 +200,8 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	if (r == 0)
 		r = fd = create_as_caller(req, dir, name, mode, fi->flags, &is_new);
 	if (r >= 0)
-		r = finish_create(req, parent, name, fd, is_new, &entry);
-	reply_new_file(req, r, &entry);
+		r = finish_create(req, parent, name, fd, is_new, fi->flags, &entry);
+	reply_new_file(req, r, &entry, fi->flags);
 }
 
 static int tmpfile_as_caller(fuse_req_t req, int dir, mode_t mode, int flags)
@@ -163,8 +225,8 @@ void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file
 	if (r >= 0)
 		r = fd = tmpfile_as_caller(req, dir, mode, fi->flags);
 	if (r >= 0)
-		r = finish_create(req, parent, NULL, fd, true, &entry);
-	reply_new_file(req, r, &entry);
+		r = finish_create(req, parent, NULL, fd, true, fi->flags, &entry);
+	reply_new_file(req, r, &entry, fi->flags);
 }
 
 /*

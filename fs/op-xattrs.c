@@ -12,6 +12,7 @@
 #include "fresh.h"
 #include "inspector.h"
 #include "reply.h"
+#include "seal.h"
 #include "util.h"
 
 /* A file whose attributes are asked for. */
@@ -40,6 +41,11 @@ static int target_open(fuse_req_t req, uint64_t ino, struct target *target)
 		return -errno;
 	target->is_segment = S_ISREG(target->st.st_mode);
 	return 0;
+}
+
+static bool is_sealed(const struct target *target)
+{
+	return target->is_segment && seal_holds(target->fd, target->st.st_ino);
 }
 
 /* The kinds that the store's kernel answers for by itself. */
@@ -153,13 +159,44 @@ static int set_stored(fuse_req_t req, uint64_t ino, const struct target *target,
 	return attribute_store(name, fd, target->st.st_ino, value, size, flags);
 }
 
+static int seal(fuse_req_t req, uint64_t ino, const struct target *target)
+{
+	struct fs *fs = fs_of(req);
+	uid_t uid = fuse_req_ctx(req)->uid;
+	int r;
+
+	if (uid != 0 && uid != target->st.st_uid)
+		return -EPERM;
+	pthread_mutex_lock(&fs->rights_lock);
+	r = seal_set(fs, ino, target->fd, &target->st);
+	pthread_mutex_unlock(&fs->rights_lock);
+	fresh_refresh(fs, ino); /* the kernel has the mode that it was */
+	return r;
+}
+
+/* "1" seals, for good; "0" changes nothing, and says so of a sealed one. */
+static int set_sealed(fuse_req_t req, uint64_t ino, const struct target *target, const char *value,
+		      size_t size)
+{
+	if (size != 1 || (*value != '0' && *value != '1'))
+		return -EINVAL;
+	if (*value == '1')
+		return seal(req, ino, target);
+	return is_sealed(target) ? -EPERM : may_write(req, target->fd);
+}
+
 static int set_ours(fuse_req_t req, uint64_t ino, enum attribute attribute, const struct target *target,
 		    const char *name, const char *value, size_t size, int flags)
 {
-	int r = may_write(req, target->fd);
+	int r;
 
+	if (attribute == ATTRIBUTE_SEALED)
+		return set_sealed(req, ino, target, value, size);
+	r = may_write(req, target->fd);
 	if (r < 0)
 		return r;
+	if (attribute == ATTRIBUTE_STORED && is_sealed(target))
+		return -EPERM;
 	if (attribute == ATTRIBUTE_STORED)
 		return set_stored(req, ino, target, name, value, size, flags);
 	return attribute_is_reported_form(attribute, value, size) ? 0 : -EOPNOTSUPP;
@@ -178,6 +215,8 @@ static int change_store(fuse_req_t req, uint64_t ino, const struct target *targe
 	bool acl = is_acl(name);
 	int r;
 
+	if (acl && is_sealed(target))
+		return -EPERM;
 	if (acl)
 		pthread_mutex_lock(&fs->rights_lock);
 	r = remove ? store_remove(req, target->fd, name)
@@ -213,8 +252,10 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 static int remove_ours(fuse_req_t req, enum attribute attribute, const struct target *target,
 		       const char *name)
 {
-	return attribute_is_live(attribute) ? may_write(req, target->fd)
-					    : store_remove(req, target->fd, name);
+	if (!attribute_is_live(attribute) && is_sealed(target))
+		return -EPERM;
+	return attribute == ATTRIBUTE_STORED ? store_remove(req, target->fd, name)
+					     : may_write(req, target->fd);
 }
 
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)

@@ -75,18 +75,18 @@ static int register_node(struct passthrough *passthrough, const struct segfs_sto
 }
 
 int passthrough_open(struct passthrough *passthrough, const struct segfs_store *store,
-		     struct node_table *nodes, uint64_t ino)
+		     struct node_table *nodes, uint64_t ino, bool writes)
 {
-	int id = node_use_backing(nodes, ino);
+	int id = node_use_backing(nodes, ino, writes);
 
 	if (id != 0)
 		return id;
 	pthread_mutex_lock(&passthrough->lock);
-	id = node_use_backing(nodes, ino);
+	id = node_use_backing(nodes, ino, writes);
 	if (id == 0) {
 		id = register_node(passthrough, store, nodes, ino);
 		if (id > 0)
-			id = node_use_backing(nodes, ino);
+			id = node_use_backing(nodes, ino, writes);
 	}
 	pthread_mutex_unlock(&passthrough->lock);
 	return id;

@@ -34,7 +34,7 @@ int passthrough_probe(struct passthrough *passthrough, const struct segfs_store 
 /* The backing id of a node for one more open, registered if need be. Call as root. A positive id, or -errno.
  */
 int passthrough_open(struct passthrough *passthrough, const struct segfs_store *store,
-		     struct node_table *nodes, uint64_t ino);
+		     struct node_table *nodes, uint64_t ino, bool writes);
 
 /* An id kept for later keeps the file open, which a lease on it would notice. End that of a node which nobody
  * has open through the mount. False if somebody has. */

@@ -9,6 +9,7 @@
 
 #include "census.h"
 #include "creator.h"
+#include "devices.h"
 #include "lifetimes.h"
 #include "locks.h"
 #include "residency.h"
@@ -209,13 +210,13 @@ static void print_statistics(const struct segfs_array *array, int fd, FILE *out)
 
 int view_info_print(struct fs *fs, int fd, const struct segfs_segment *segment, FILE *out)
 {
-	struct segfs_identity file = {.dev = {fs->dev, fs->store.dev}};
+	struct segfs_identity file;
 	struct stat st;
 	int r;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	file.ino = st.st_ino;
+	file = devices_identity(fs, st.st_ino);
 	print_name(fd, out);
 	print_type(segment, out);
 	print_size(fd, &st, out);

@@ -12,6 +12,7 @@
 #include "caller.h"
 #include "census.h"
 #include "creator.h"
+#include "devices.h"
 #include "lifetimes.h"
 #include "locks.h"
 #include "table.h"
@@ -38,13 +39,12 @@ static void look_end(struct look *look)
 static int look_begin(struct look *look, fuse_req_t req, size_t n_columns, const char *const titles[])
 {
 	const struct fs *fs = fs_of(req);
-	const dev_t dev[] = {fs->dev, fs->store.dev};
 	int r;
 
 	look->req = req;
 	r = table_init(&look->table, n_columns, titles);
 	if (r == 0)
-		r = segfs_census_take(dev, &look->census);
+		r = segfs_census_take(fs->dev, &look->census);
 	if (r == 0)
 		r = segfs_locks_read(&look->locks);
 	return r;
@@ -113,7 +113,7 @@ static void add_type(struct table *table, int fd)
 static void add_lock(struct look *look, ino_t ino)
 {
 	const struct fs *fs = fs_of(look->req);
-	const struct segfs_identity file = {.dev = {fs->dev, fs->store.dev}, .ino = ino};
+	const struct segfs_identity file = devices_identity(fs, ino);
 	SEGFS_FREE char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);

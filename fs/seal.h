@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Sealing a segment: it stays as it is, for good. user.shm.sealed=1 takes the write bits off the file in the
+ * store; through the mount nobody, root included, opens it for writing, resizes it, gives it write bits again
+ * or changes its type, which is EPERM. It can be renamed and removed. Kept as a note on the file (note.h).
+ */
+#include "fs.h"
+
+/* Is the open file sealed? Call as root. */
+bool seal_holds(int fd, ino_t ino);
+
+/*
+ * Seal the segment `fd` of a node (O_PATH, `st` its state). 0, -EBUSY while anybody has it open or mapped for
+ * writing, or -errno. Call as root, with the rights lock held.
+ */
+int seal_set(struct fs *fs, uint64_t ino, int fd, const struct stat *st);
