@@ -71,7 +71,7 @@ SEGFS_PUBLIC int segfs_array_count(const struct segfs_array *array, uint64_t *re
 	return 0;
 }
 
-SEGFS_PUBLIC int segfs_array_check(const struct segfs_array *array, uint64_t file_size)
+SEGFS_PUBLIC int segfs_array_fits(const struct segfs_array *array, uint64_t file_size)
 {
 	uint64_t elements, bytes, end;
 	int r;
@@ -81,7 +81,14 @@ SEGFS_PUBLIC int segfs_array_check(const struct segfs_array *array, uint64_t fil
 		return r;
 	if (__builtin_add_overflow(array->offset, bytes, &end))
 		return -EOVERFLOW;
-	if (end > file_size || array->offset % array->dtype->alignment != 0)
+	if (end > file_size || (array->order != 'C' && array->order != 'F'))
 		return -EINVAL;
-	return array->order == 'C' || array->order == 'F' ? 0 : -EINVAL;
+	return 0;
+}
+
+SEGFS_PUBLIC int segfs_array_check(const struct segfs_array *array, uint64_t file_size)
+{
+	int r = segfs_array_fits(array, file_size);
+
+	return r == 0 && array->offset % array->dtype->alignment != 0 ? -EINVAL : r;
 }

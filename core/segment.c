@@ -142,7 +142,7 @@ static int read_npy(int fd, uint64_t size, struct segfs_array *ret_array, bool *
 		return 0;
 	if (r < 0)
 		return r;
-	if (segfs_array_check(&array, size) < 0) {
+	if (segfs_array_fits(&array, size) < 0) {
 		segfs_array_clear(&array);
 		return 0;
 	}

@@ -47,10 +47,12 @@ SEGFS_PUBLIC int segfs_array_count(const struct segfs_array *array, uint64_t *re
 				   uint64_t *ret_bytes);
 
 /*
- * Does the array lie within a file of `file_size` bytes, with its elements aligned as its dtype asks?
- * An empty array must still begin within it, at its end at most.
- * 0, or -EINVAL (too small, misaligned, order neither C nor F), -EOVERFLOW.
+ * Does the array lie within a file of `file_size` bytes? An empty array must still begin within it, at its
+ * end at most. 0, or -EINVAL (too small, order neither C nor F), -EOVERFLOW.
  */
+SEGFS_PUBLIC int segfs_array_fits(const struct segfs_array *array, uint64_t file_size);
+
+/* And are its elements aligned as its dtype asks, if the file is mapped? 0, or -EINVAL if not, too. */
 SEGFS_PUBLIC int segfs_array_check(const struct segfs_array *array, uint64_t file_size);
 
 SEGFS_END

@@ -25,7 +25,9 @@ SEGFS_BEGIN
 enum segfs_kind {
 	SEGFS_KIND_RAW,	  /* bytes; nothing valid says what they are */
 	SEGFS_KIND_ARRAY, /* described by its attributes */
-	SEGFS_KIND_NPY,	  /* described by the .npy header it begins with, whatever its attributes say */
+	/* Described by the .npy header it begins with, whatever its attributes say. Its elements may be
+	 * misaligned, if an unusual program wrote that header: see segfs_array_check(). */
+	SEGFS_KIND_NPY,
 };
 
 struct segfs_segment {

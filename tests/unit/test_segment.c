@@ -88,6 +88,17 @@ START_TEST(read_npy_header_wins_over_attributes)
 }
 END_TEST
 
+/* numpy reads it as well. Its own headers have lengths that align. */
+START_TEST(read_npy_misaligned_is_npy)
+{
+	const char bytes[10 + 71 + 48 + 1] = "\x93NUMPY\x01\x00\x47\x00" HEADER "           \n";
+	SEGFS_CLOSE int fd = file_on_tmpfs(bytes, sizeof(bytes) - 1);
+
+	ck_assert_int_eq(kind_of(fd), SEGFS_KIND_NPY);
+	assert_attribute(fd, SEGFS_ATTR_OFFSET, "81");
+}
+END_TEST
+
 START_TEST(read_npy_cut_anywhere_is_no_npy)
 {
 	SEGFS_CLOSE int fd = npy_file(HEADER, 48);
@@ -250,6 +261,7 @@ int main(void)
 	tcase_add_test(tc, read_untyped_file_is_raw);
 	tcase_add_test(tc, read_bad_descriptor_fails_untouched);
 	tcase_add_test(tc, read_npy_header_wins_over_attributes);
+	tcase_add_test(tc, read_npy_misaligned_is_npy);
 	tcase_add_test(tc, read_npy_cut_anywhere_is_no_npy);
 	tcase_add_test(tc, read_attributes_that_contradict_the_size_describe_nothing);
 	tcase_add_loop_test(tc, read_nonsense_attributes_describe_nothing, 0, COUNT_OF(nonsense));
