@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "utf8.h"
 #include "util.h"
 
 int table_init(struct table *table, size_t n_columns, const char *const titles[])
@@ -23,13 +24,17 @@ int table_init(struct table *table, size_t n_columns, const char *const titles[]
 
 void table_escape(const char *text, FILE *out)
 {
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+	size_t left = strlen(text), length;
+	uint32_t code;
 
-		if (c <= ' ' || c == '\\' || c == 0x7f)
-			fprintf(out, "\\%03o", c);
-		else
-			putc(c, out);
+	for (; left > 0; text += length, left -= length) {
+		length = segfs_utf8_decode(text, left, &code);
+		if (length == 0 || code <= ' ' || code == '\\' || (code >= 0x7f && code < 0xa0)) {
+			fprintf(out, "\\%03o", (unsigned char)*text);
+			length = 1;
+		} else {
+			fwrite(text, length, 1, out);
+		}
 	}
 }
 

@@ -32,5 +32,6 @@ __attribute__((format(printf, 2, 3))) void table_printf(struct table *table, con
 int table_print(struct table *table, FILE *out);
 void table_clear(struct table *table);
 
-/* Write a text so that it is one word: blanks, control characters and backslashes as \ooo. */
+/* Write a text so that it is one word: what is a blank, a control character, a backslash or no
+ * UTF-8 becomes \ooo. */
 void table_escape(const char *text, FILE *out);
