@@ -1,6 +1,5 @@
-"""Sealing, refusal to shrink what others have mapped, reservation: no reader is killed by what happens through the mount."""
+"""Sealing, and refusal to shrink what others have mapped: no reader is killed by what happens through the mount."""
 
-import ctypes
 import errno
 import mmap
 import os
@@ -278,29 +277,6 @@ class Sealing(SizeTest):
         path.rename(self.mnt / "y")
         self.assertEqual(os.getxattr(self.mnt / "y", "user.shm.sealed"), b"1")
         (self.mnt / "y").unlink()
-
-
-class Reserving(SizeTest):
-    options = ("-o", "reserve")
-    store_options = "mode=1777,size=64m"
-
-    def test_what_does_not_fit_is_enospc_and_what_fits_never_sigbus(self):
-        with open(self.mnt / "a", "w+b") as a, open(self.mnt / "b", "w+b") as b:
-            a.truncate(40 << 20)
-            with self.assertErrno(errno.ENOSPC):
-                b.truncate(40 << 20)
-            self.assertEqual(os.fstat(b.fileno()).st_size, 0)
-            run("sh", "-c", f"cat /dev/zero > {self.store}/rest || true")  # behind the mount, somebody fills the store
-            mapped = mmap.mmap(a.fileno(), 0)
-            ctypes.memset(ctypes.addressof(ctypes.c_char.from_buffer(mapped)), 1, 40 << 20)
-            self.assertEqual(mapped[-1], 1)
-
-    def test_a_file_with_a_hole_gets_no_pages_there(self):
-        """What was there before stays as it was: only growth is reserved."""
-        with open(self.store / "x", "w+b") as file:
-            file.truncate(1 << 20)
-        os.truncate(self.mnt / "x", 2 << 20)
-        self.assertEqual((self.mnt / "x").stat().st_blocks * 512, 1 << 20)
 
 
 if __name__ == "__main__":
