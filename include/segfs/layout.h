@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The bytes that processes share to agree on others: control page, ring and table. This file is their
+ * specification, for C and for whatever can read bytes.
+ *
+ * All numbers are little-endian and naturally aligned; a cache line is 64 bytes, and what different processes
+ * write lies on different lines. Counters run from 0 and never wrap. Each format begins with a magic and a
+ * version; a reader refuses what it does not know. Everything here is written by strangers: a reader copies a
+ * value, checks the copy, and uses that.
+ *
+ * Below, "relaxed", "acquire", "release" and "seq_cst" are the memory orders of C11. A "futex word" is slept
+ * on with futex(2), shared (without FUTEX_PRIVATE_FLAG).
+ *
+ * OWNER WORDS say who holds something: 0, nobody; else in the low 30 bits the thread id, in its own pid
+ * namespace, of a thread that lives as long as its process, SEGFS_WAITERS if somebody sleeps on the word, and
+ * SEGFS_OWNER_DIED instead of the thread id if the holder has ended without letting go. The kernel itself
+ * sets that bit, at the moment when the process ends, however it ends, and wakes a sleeper: each process has
+ * its words on a robust futex list (set_robust_list(2)). Whoever takes a word by compare-and-swap from a
+ * value with SEGFS_OWNER_DIED has been told that its predecessor died. A holder may be killed after it has
+ * let go and before it has woken the sleepers, so nobody sleeps longer than SEGFS_NAP_NS without looking
+ * again.
+ */
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <segfs/export.h>
+
+SEGFS_BEGIN
+
+#define SEGFS_LINE 64
+
+#define SEGFS_OWNER_TID	 0x3fffffffu /* FUTEX_TID_MASK */
+#define SEGFS_OWNER_DIED 0x40000000u /* FUTEX_OWNER_DIED */
+#define SEGFS_WAITERS	 0x80000000u /* FUTEX_WAITERS */
+#define SEGFS_NAP_NS	 50000000
+
+/*
+ * A counter that can be waited for. Writers add to `count` (seq_cst), then, if `sleepers` is not 0, set it to
+ * 0 (exchange) and wake all who sleep on the low half of `count`. A waiter sets `sleepers` to 1 (seq_cst),
+ * reads `count` once more (seq_cst), and sleeps if it has still not come; whoever may only read sleeps for
+ * short times instead. A stale `sleepers` costs a needless system call, no wake-up.
+ */
+struct segfs_layout_event {
+	uint64_t count;	   /* the low half is a futex word */
+	uint32_t sleepers; /* 0 or 1 */
+	uint32_t unused[13];
+};
+static_assert(sizeof(struct segfs_layout_event) == SEGFS_LINE, "a cache line");
+
+/* ------------------------------------------------------------------------------------------------------------
+ * The control page: lock and event of one segment, in a file of its own (control.h says where).
+ */
+#define SEGFS_CONTROL_MAGIC   "SEGFSCTL"
+#define SEGFS_CONTROL_VERSION 1
+#define SEGFS_CONTROL_READERS 64
+
+/*
+ * Locking exclusively: compare-and-swap `owner` from 0, or from SEGFS_OWNER_DIED, to one's thread id
+ * (seq_cst); then, for each bit of `hint`, wait until that reader's slot is 0 or has SEGFS_OWNER_DIED, which
+ * is cleared. Unlocking: exchange `owner` with 0 (release), and wake all if SEGFS_WAITERS was set.
+ *
+ * Locking shared: set one's bit in `hint` (seq_cst) unless it is set, compare-and-swap one's slot from 0 to
+ * one's thread id (seq_cst), set the bit again should it be gone, read `owner` (seq_cst). If it has a thread
+ * id, give up the slot and sleep on `owner`, with SEGFS_WAITERS set there. Unlocking: exchange the slot with
+ * 0 (release), and wake if SEGFS_WAITERS was set. Of the two who each write their own word and then read the
+ * other's, one sees the other: that is why these are seq_cst.
+ *
+ * `hint` saves the writer from reading 64 lines. Readers only set bits; the holder of `owner` clears that of
+ * a free slot, and sets it again if the slot is not free when looked at once more after that. So a reader
+ * that is in has its bit set, and a bit that is set for nobody costs one look.
+ *
+ * Once an exclusive holder has died, `owner` keeps SEGFS_OWNER_DIED until the next exclusive holder: shared
+ * holders are told as well, each time. `deaths` counts the exclusive holders that have died, and is added to
+ * by whoever takes over.
+ */
+struct segfs_layout_control {
+	/* Written once, before the file has a name; never again. */
+	char magic[8];
+	uint32_t version;
+	uint32_t size;	    /* of this structure */
+	uint64_t ino;	    /* of the segment: a control page says which one it is of */
+	uint8_t handle[16]; /* name_to_handle_at(2): generation and inode number; zeros behind its 12 bytes */
+	uint8_t unused[24];
+
+	uint32_t owner;	 /* owner word and futex word of the exclusive lock */
+	uint32_t deaths; /* by the holder, relaxed; read by anybody */
+	uint64_t hint;	 /* which reader slots may be in use */
+	uint8_t unused2[48];
+
+	struct segfs_layout_event event; /* publish adds 1; the count is the segment's version */
+
+	uint8_t unused3[4096 - 3 * SEGFS_LINE];
+
+	struct {
+		uint32_t owner; /* owner word and futex word: this reader holds the lock */
+		uint8_t unused[SEGFS_LINE - 4];
+	} readers[SEGFS_CONTROL_READERS];
+};
+static_assert(offsetof(struct segfs_layout_control, owner) == 64, "written by lockers");
+static_assert(offsetof(struct segfs_layout_control, event) == 128, "written by publishers");
+static_assert(offsetof(struct segfs_layout_control, readers) == 4096, "written by readers");
+static_assert(sizeof(struct segfs_layout_control) == 8192, "two pages");
+
+/* ------------------------------------------------------------------------------------------------------------
+ * The ring: frames of fixed size from one producer to many consumers. The header is at the start of the
+ * segment, the frames begin at `offset`; frame number i, counted from 0 for ever, lies at
+ * offset + (i % capacity) * stride.
+ */
+#define SEGFS_RING_MAGIC     "SEGFSRNG"
+#define SEGFS_RING_VERSION   1
+#define SEGFS_RING_CONSUMERS 64
+#define SEGFS_RING_NDIM	     8
+#define SEGFS_RING_IDLE	     UINT64_MAX
+
+enum {
+	SEGFS_RING_BLOCK = 0,	  /* the producer waits for the slowest consumer */
+	SEGFS_RING_OVERWRITE = 1, /* it waits for nobody */
+};
+
+/* A place for one consumer; free if `owner` is 0 or has SEGFS_OWNER_DIED. Written by its consumer alone, but
+ * that whoever finds it dead frees it. */
+struct segfs_layout_consumer {
+	uint32_t owner; /* owner word */
+	uint32_t unused;
+	/*
+	 * The next frame it wants: all before have been released (release; the producer's acquire makes the
+	 * consumer's reads come before the overwriting). SEGFS_RING_IDLE: the producer does not wait for it.
+	 * A consumer joins by storing `committed` here (seq_cst) and reading that again (seq_cst) until it
+	 * has not changed in between: a producer that did not see it join counts from a `committed` no later
+	 * than that.
+	 */
+	uint64_t next;
+	uint64_t lost; /* frames overwritten before it came to them; for people to look at, relaxed */
+	uint8_t unused2[2 * SEGFS_LINE - 24];
+};
+static_assert(sizeof(struct segfs_layout_consumer) == 2 * SEGFS_LINE, "two, as lines are fetched in pairs");
+
+struct segfs_layout_ring {
+	/* Written once, the magic last (release); never again. */
+	char magic[8];
+	uint32_t version;
+	uint32_t policy;
+	uint64_t frame_size; /* bytes of data in a frame */
+	uint64_t stride;     /* bytes from a frame to the next, a multiple of 64 */
+	uint64_t capacity;   /* frames, at least 2 */
+	uint64_t offset;     /* of frame 0 in the file, a multiple of 4096 */
+	uint32_t ndim;
+	uint32_t unused;
+	uint64_t shape[SEGFS_RING_NDIM]; /* of one frame, in C order */
+	char dtype[3976];		 /* of its elements, as numpy writes it, ends in NUL */
+
+	/* The producer's. */
+	uint32_t producer; /* owner word: there is one at a time */
+	uint32_t epoch;	   /* how many there have been; by the producer, relaxed */
+	uint8_t unused2[SEGFS_LINE - 8];
+
+	/*
+	 * Frames begun: stored (relaxed) before the first byte of a frame is written, with a release fence
+	 * behind. A consumer reads a frame, issues an acquire fence, and reads this (relaxed): frame i was
+	 * not touched meanwhile if begun <= i + capacity. Never less than before: a frame that a dead
+	 * producer began is begun again under the same number.
+	 */
+	uint64_t begun;
+	uint8_t unused3[SEGFS_LINE - 8];
+
+	struct segfs_layout_event committed; /* the count: frames that can be read (release / acquire) */
+	struct segfs_layout_event
+		released; /* added to by consumers, only if `sleepers` is set: a producer waits */
+
+	uint8_t unused4[4096 - 4 * SEGFS_LINE];
+
+	struct segfs_layout_consumer consumers[SEGFS_RING_CONSUMERS];
+};
+static_assert(offsetof(struct segfs_layout_ring, dtype) == 120, "behind what is fixed");
+static_assert(offsetof(struct segfs_layout_ring, producer) == 4096, "a page of its own");
+static_assert(offsetof(struct segfs_layout_ring, consumers) == 8192, "and another");
+static_assert(sizeof(struct segfs_layout_ring) == 16384, "four pages");
+
+/* ------------------------------------------------------------------------------------------------------------
+ * The table: the fields of one record, each read and written on its own. The header is at the start of the
+ * segment; behind it come `n_fields` entries, then the values, two copies of each.
+ */
+#define SEGFS_TABLE_MAGIC   "SEGFSTBL"
+#define SEGFS_TABLE_VERSION 1
+#define SEGFS_TABLE_NAME    32
+
+/*
+ * The valid copy of a field is number `count` % 2. A writer takes `owner`, writes the other copy, and adds 1
+ * to `count` (release); so one that dies in between has changed nothing that is read. A reader reads `count`
+ * (acquire), the copy, issues an acquire fence and reads `count` again (relaxed): if it is the same, the
+ * value is whole. Several fields are of one moment if all counts are the same before and behind.
+ */
+struct segfs_layout_field {
+	char name[SEGFS_TABLE_NAME]; /* UTF-8, ends in NUL unless it is that long; written once */
+	uint64_t offset;	     /* of copy 0 in the file, a multiple of 64; written once */
+	uint64_t stride;	     /* from copy 0 to copy 1, a multiple of 64; written once */
+	uint64_t size;		     /* bytes of a value; written once */
+	uint64_t at;		     /* where it is in the record; written once */
+
+	uint64_t count;
+	uint32_t owner; /* owner word: a writer is at it */
+	uint8_t unused[SEGFS_LINE - 12];
+};
+static_assert(offsetof(struct segfs_layout_field, count) == SEGFS_LINE, "apart from what never changes");
+static_assert(sizeof(struct segfs_layout_field) == 2 * SEGFS_LINE, "two lines");
+
+struct segfs_layout_table {
+	/* Written once, the magic last (release); never again. */
+	char magic[8];
+	uint32_t version;
+	uint32_t n_fields;
+	uint64_t record_size; /* itemsize of the dtype, bytes */
+	uint8_t unused[40];
+	char dtype[4032]; /* of the record, a descr list as numpy writes it, ends in NUL */
+
+	struct segfs_layout_field fields[];
+};
+static_assert(offsetof(struct segfs_layout_table, fields) == 4096, "a page");
+
+SEGFS_END
