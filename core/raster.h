@@ -4,15 +4,17 @@
 /*
  * An array as the pixels of a picture, 8 bits a channel, row by row.
  *
- * Pictures are
- *	uint8 [height, width]		grey, as they are
- *	uint8 [height, width, 3 or 4]	red, green, blue and perhaps alpha, as they are
- *	bool [height, width]		black and white
- *	real numbers [height, width]	grey, black for the smallest finite number shown and white for the
- *largest; +inf is white, -inf and NaN are black, and so is everything if all are equal in either order and
- *neither of them empty. A large one is shown by every step-th row and column, so that no side is longer than
- *SEGFS_RASTER_SIDE_MAX and there are at most SEGFS_RASTER_PIXELS_MAX pixels. What this module does not do: it
- *knows no file format of pictures.
+ * These are pictures, in either order and none of them empty:
+ *
+ *	uint8 [height, width]           grey, as they are
+ *	uint8 [height, width, 3 or 4]   red, green, blue and perhaps alpha, as they are
+ *	bool [height, width]            black and white
+ *	real numbers [height, width]    grey between their extremes
+ *
+ * Of numbers, black is the smallest finite one shown and white the largest; +inf is white, -inf and NaN are
+ * black, and so is everything if all are equal. A large array is shown by every step-th row and column, so
+ * that no side is longer than SEGFS_RASTER_SIDE_MAX and there are at most SEGFS_RASTER_PIXELS_MAX pixels.
+ * What this module does not do: it knows no file format of pictures.
  */
 #include <stdint.h>
 

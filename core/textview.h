@@ -8,17 +8,16 @@
  *	                       1                      0.5                      nan
  *	  -2.2250738585072014e-308                      inf                       -0
  *
- * The first line is the header; `()` is the shape of a scalar. Structures have a second line beginning with
- *#, the names of their columns (see columns.h). Then one line for each row along the last axis; an element a
- * line if there is but one axis or none; a record a line for structures, whatever their shape. The rows are
- *in C order whatever the order in the file. Where a line is one of more than two dimensions (of which a
- *record is one), an empty line parts each two-dimensional block from the next, as gnuplot wants it. Each cell
- *(see cell.h) is right-aligned and has one blank or the newline behind it. An empty array is its header. A
- *raw segment is
- * "# raw, N bytes" and a line for 16 bytes (see hexdump.h).
+ * The first line is the header; `()` is the shape of a scalar. A structure has a second line that begins with
+ * a hash, the names of its columns (see columns.h). Then comes one line for each row along the last axis; an
+ * element a line if there is but one axis or none; a record a line for structures, whatever their shape. The
+ * rows are in C order whatever the order in the file. Where a line is one of more than two dimensions (of
+ * which a record is one), an empty line parts each two-dimensional block from the next, as gnuplot wants it.
+ * Each cell (see cell.h) is right-aligned and has one blank or the newline behind it. An empty array is its
+ * header. A raw segment is "# raw, N bytes" and a line for 16 bytes (see hexdump.h).
  *
  * All widths follow from the type, and the size of the whole with them: what is read at an offset is made
- *from the elements there, and from no others.
+ * from the elements there, and from no others.
  */
 #include <stdbool.h>
 #include <stdint.h>
