@@ -348,8 +348,89 @@ class List(ViewTest):
 
 
 class Text(ViewTest):
-    def test_placeholder(self):
-        pass
+    def test_numpy_reads_the_same_bits(self):
+        random = np.random.default_rng(5)
+        bits = random.integers(0, 1 << 63, (40, 9), "u8").view("f8")
+        for array in (bits, np.asfortranarray(bits), bits[0], random.integers(-(1 << 63), (1 << 63) - 1, (7, 8))):
+            self.save("a.npy", array)
+            got = np.loadtxt(self.view("text", "a.npy"), dtype=array.dtype)
+            np.testing.assert_array_equal(got, array)
+
+    def test_awk_and_gnuplot_read_it(self):
+        array = self.save("a.npy", np.arange(12.0).reshape(4, 3) / 7)
+        total = run("awk", "!/^#/ { n += $2 } END { printf \"%.17g\", n }", self.view("text", "a.npy"))
+        self.assertAlmostEqual(float(total), array[:, 1].sum())
+        script = f"stats '{self.view('text', 'a.npy')}' using 3 nooutput; print STATS_records, STATS_sum"
+        records, total = run("gnuplot", "-e", script).split()
+        self.assertEqual(int(float(records)), 4)
+        self.assertAlmostEqual(float(total), array[:, 2].sum(), places=5)
+
+    def test_gnuplot_sees_the_blocks_of_a_cube(self):
+        self.save("a.npy", np.arange(24.0).reshape(2, 3, 4))
+        self.assertEqual(self.view("text", "a.npy").read_text().split("\n").count(""), 2)  # one between, one at the end
+        script = f"stats '{self.view('text', 'a.npy')}' using 1 every :::1 nooutput; print STATS_min"
+        self.assertEqual(float(run("gnuplot", "-e", script)), 12)
+
+    def test_structures_have_named_columns(self):
+        array = self.save("a.npy", np.array([(1, 2.5, b"ab"), (2, -0.0, b"c")], [("n", "i4"), ("x", "f8"), ("name", "S3")]))
+        lines = self.view("text", "a.npy").read_text().splitlines()
+        self.assertEqual(lines[1].split(), ["#", "n", "x", "name"])
+        got = np.loadtxt(self.view("text", "a.npy"), dtype=[("n", "i4"), ("x", "f8"), ("name", "S3")], quotechar='"')
+        np.testing.assert_array_equal(got, array)
+
+    def test_the_size_is_that_of_what_is_read(self):
+        (self.mnt / "raw").write_bytes(bytes(range(256)))
+        (self.mnt / "none").touch()
+        for name, array in {"scalar.npy": np.float32(1.5), "empty.npy": np.zeros((3, 0)), "fortran.npy": np.asfortranarray(np.eye(3)), "c.npy": np.array([1 + 2j])}.items():
+            self.save(name, array)
+        for path in sorted(self.store.iterdir()):
+            view = self.view("text", path.name)
+            text = view.read_bytes()
+            self.assertEqual(view.stat().st_size, len(text), path.name)
+            self.assertEqual(run("tail", "-c", 7, view), text[-7:].decode())
+            self.assertTrue(text.startswith(b"# "))
+            self.assertEqual(len({len(line) for line in text.splitlines() if line and not line.startswith(b"#")} - {0}) <= 1, True, path.name)
+
+    def test_a_gibibyte_is_read_at_any_end(self):
+        self.sparse("big.npy", GIB)
+        self.assertEqual(run("tail", "-n", 3, self.view("text", "big.npy")).split(), ["1.5", "2.5", "3.5"])
+        self.assertEqual(run("head", "-n", 2, self.view("text", "big.npy")).splitlines()[1].split(), ["0"])
+        self.assertEqual(self.view("text", "big.npy").stat().st_size, len("# dtype=<f8 shape=134217728 order=C\n") + 25 * GIB // 8)
+
+    def test_what_others_write_is_read_next_time(self):
+        array = self.typed("a", np.zeros(10))
+        with open(self.view("text", "a")) as text:
+            for value in range(3):
+                with open(self.mnt / "a", "r+b") as file:
+                    file.write(np.full(10, value, array.dtype).tobytes())
+                text.seek(0)
+                self.assertEqual(np.loadtxt(text).sum(), 10 * value)
+
+    def test_a_file_cut_in_the_store_is_estale(self):
+        self.typed("a", np.zeros(1000))
+        with open(self.view("text", "a"), "rb") as file:
+            os.truncate(self.store / "a", 100)
+            with self.assertErrno(errno.ESTALE):
+                os.pread(file.fileno(), 4096, 4096)
+
+
+class EachOfEach(ViewTest):
+    def test_every_view_of_every_kind_can_be_printed(self):
+        (self.mnt / "raw").write_bytes(b"hello")
+        self.save("plain.npy", np.arange(6).reshape(2, 3))
+        self.save("record.npy", np.zeros(3, [("a", "i4"), ("b", "f8", (2,))]))
+        self.save("scalar.npy", np.float64(2))
+        self.save("empty.npy", np.zeros((0, 4)))
+        self.save("fortran.npy", np.asfortranarray(np.arange(6.0).reshape(2, 3)))
+        self.sparse("big.npy", GIB)
+        printed = {kind: sorted(os.listdir(self.view(kind))) for kind in ("info", "text", "image", "npy")}
+        self.assertEqual([len(names) for names in printed.values()], [7, 7, 2, 6])
+        for kind, names in printed.items():
+            for name in names:
+                head = subprocess.run(f"cat '{self.view(kind, name)}' | head -c 100000", shell=True, capture_output=True, check=True)
+                self.assertEqual((head.stderr, len(head.stdout) > 0), (b"", True), (kind, name))
+        for name in ("list", "status", "metrics", "orphans"):
+            self.assertNotEqual(run("cat", self.view(name)), "")
 
 
 class Npy(ViewTest):
