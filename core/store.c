@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <time.h>
 
 #include "util.h"
 
@@ -19,6 +20,9 @@
 
 /* tmpfs fills three 32-bit words (mm/shmem.c, shmem_encode_fh()) and calls that type 1. */
 #define TMPFS_HANDLE_TYPE 1
+
+#define LEASE_WAIT_MS  100
+#define LEASE_PAUSE_MS 1
 
 union handle_buffer {
 	struct file_handle kernel;
@@ -113,12 +117,28 @@ int segfs_store_open_handle(const struct segfs_store *store, const struct segfs_
 
 int segfs_store_reopen(const struct segfs_store *store, int fd, int flags)
 {
+	unsigned n_waits = 0;
 	char name[16];
 	int opened;
 
 	snprintf(name, sizeof(name), "%d", fd);
-	opened = openat(store->proc_fd, name, (flags & ~O_NOFOLLOW) | O_CLOEXEC);
-	return opened < 0 ? -errno : opened;
+	do {
+		opened = openat(store->proc_fd, name, (flags & ~O_NOFOLLOW) | O_CLOEXEC);
+		if (opened < 0)
+			opened = -errno;
+	} while (segfs_store_await_lease(opened, &n_waits));
+	return opened;
+}
+
+bool segfs_store_await_lease(int r, unsigned *n_waits)
+{
+	const struct timespec pause = {.tv_nsec = LEASE_PAUSE_MS * 1000000};
+
+	if (r != -EAGAIN || *n_waits == LEASE_WAIT_MS / LEASE_PAUSE_MS)
+		return false;
+	++*n_waits;
+	nanosleep(&pause, NULL);
+	return true;
 }
 
 void segfs_fd_path(int fd, char ret_path[SEGFS_FD_PATH_MAX])

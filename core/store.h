@@ -12,6 +12,7 @@
  * whatever name. What this module does not do: it checks no permission; its caller acts as root here and as
  * the user elsewhere.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -51,9 +52,17 @@ int segfs_store_open_handle(const struct segfs_store *store, const struct segfs_
 
 /*
  * Open once more, with the caller's present credentials and these flags, the file that `fd` (O_PATH) refers
- * to. A descriptor or -errno of open(2).
+ * to. Waits as segfs_store_await_lease() does. A descriptor or -errno of open(2).
  */
 int segfs_store_reopen(const struct segfs_store *store, int fd, int flags);
+
+/*
+ * An open(2) with O_NONBLOCK of a file that somebody has a lease on (fcntl(2), F_SETLEASE) fails with
+ * -EAGAIN, and makes the kernel tell the holder, who gives it back if he is quick: segfs takes leases itself,
+ * for milliseconds. Call this with the open's result, and a count that begins at 0: true, after a pause, as
+ * long as trying again makes sense, which is 100 ms.
+ */
+bool segfs_store_await_lease(int r, unsigned *n_waits);
 
 /* The path of an open file for calls that only take one, such as setxattr(2), and still work on an O_PATH
  * descriptor. */

@@ -11,6 +11,7 @@
 #include <segfs/segment.h>
 
 #include "creator.h"
+#include "lifetimes.h"
 #include "seal.h"
 #include "util.h"
 
@@ -24,23 +25,42 @@ static const struct {
 	enum attribute attribute;
 	bool listed;
 } attributes[] = {
-	{"user.shm.attached", ATTRIBUTE_ATTACHED, false}, /* a walk through all of /proc: for those who ask by
-							     name */
-	{"user.shm.creator", ATTRIBUTE_CREATOR, true},	  {SEGFS_ATTR_DTYPE, ATTRIBUTE_STORED, true},
-	{"user.shm.kind", ATTRIBUTE_KIND, true},	  {"user.shm.lock", ATTRIBUTE_LOCK, true},
-	{SEGFS_ATTR_OFFSET, ATTRIBUTE_STORED, true},	  {SEGFS_ATTR_ORDER, ATTRIBUTE_STORED, true},
+	{"user.shm.attached", ATTRIBUTE_ATTACHED,
+	 false}, /* a walk through all of /proc: for those who ask by name */
+	{"user.shm.creator", ATTRIBUTE_CREATOR, true},
+	{SEGFS_ATTR_DTYPE, ATTRIBUTE_STORED, true},
+	{"user.shm.kind", ATTRIBUTE_KIND, true},
+	/* A tool that copied "creator" along would see its copy removed when it ends. */
+	{"user.shm.lifetime", ATTRIBUTE_LIFETIME, false},
+	{"user.shm.lock", ATTRIBUTE_LOCK, true},
+	{SEGFS_ATTR_OFFSET, ATTRIBUTE_STORED, true},
+	{SEGFS_ATTR_ORDER, ATTRIBUTE_STORED, true},
 	{"user.shm.sealed", ATTRIBUTE_SEALED, false}, /* the copy's owner has not asked for it */
 	{SEGFS_ATTR_SHAPE, ATTRIBUTE_STORED, true},
 };
 
+static bool starts_with(const char *value, size_t len, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return len >= n && !memcmp(value, prefix, n);
+}
+
 enum attribute attribute_of(const char *name)
 {
-	if (!strncmp(name, NOTE_PREFIX, strlen(NOTE_PREFIX)))
+	if (starts_with(name, strlen(name), NOTE_PREFIX))
 		return ATTRIBUTE_HIDDEN;
 	for (size_t i = 0; i < COUNT_OF(attributes); i++)
 		if (!strcmp(name, attributes[i].name))
 			return attributes[i].attribute;
 	return ATTRIBUTE_OTHER;
+}
+
+bool attribute_concerns(enum attribute attribute, mode_t type)
+{
+	if (attribute == ATTRIBUTE_OTHER)
+		return false;
+	return S_ISREG(type) || (S_ISDIR(type) && attribute == ATTRIBUTE_LIFETIME);
 }
 
 static ssize_t give(const char *text, char **ret_value)
@@ -82,6 +102,19 @@ static ssize_t read_creator(int fd, ino_t ino, char **ret_value)
 	return n < 0 ? n : give(text, ret_value);
 }
 
+static ssize_t read_lifetime(int fd, ino_t ino, char **ret_value)
+{
+	struct segfs_lifetime lifetime;
+	char text[SEGFS_LIFETIME_MAX];
+	int r;
+
+	r = lifetimes_get(fd, ino, &lifetime);
+	if (r < 0)
+		return r;
+	segfs_lifetime_format(&lifetime, text);
+	return give(text, ret_value);
+}
+
 ssize_t attribute_read(enum attribute attribute, const char *name, int fd, ino_t ino, char **ret_value)
 {
 	SEGFS_CLEANUP(segfs_segment_clear) struct segfs_segment segment = {};
@@ -89,6 +122,8 @@ ssize_t attribute_read(enum attribute attribute, const char *name, int fd, ino_t
 
 	if (attribute == ATTRIBUTE_CREATOR)
 		return read_creator(fd, ino, ret_value);
+	if (attribute == ATTRIBUTE_LIFETIME)
+		return read_lifetime(fd, ino, ret_value);
 	if (attribute == ATTRIBUTE_SEALED)
 		return give(seal_holds(fd, ino) ? "1" : "0", ret_value);
 	r = segfs_segment_read(fd, &segment);
@@ -97,13 +132,6 @@ ssize_t attribute_read(enum attribute attribute, const char *name, int fd, ino_t
 	if (attribute == ATTRIBUTE_KIND)
 		return give(segfs_kind_name(segment.kind), ret_value);
 	return read_stored(&segment, name, fd, ret_value);
-}
-
-static bool starts_with(const char *value, size_t len, const char *prefix)
-{
-	size_t n = strlen(prefix);
-
-	return len >= n && !memcmp(value, prefix, n);
 }
 
 static bool is(const char *value, size_t len, const char *word)
@@ -156,7 +184,7 @@ static bool passes(const char *name, bool is_root, bool replace_ours)
 {
 	enum attribute attribute = attribute_of(name);
 
-	if (attribute == ATTRIBUTE_HIDDEN)
+	if (attribute == ATTRIBUTE_HIDDEN || attribute == ATTRIBUTE_LIFETIME)
 		return false;
 	if (starts_with(name, strlen(name), "trusted."))
 		return is_root;

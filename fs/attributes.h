@@ -3,14 +3,16 @@
 
 /*
  * The attributes that segfs gives to a segment: user.shm.*. Stored ones are extended attributes of the file
- * in the store, checked when set through the mount; live ones are computed when read. Regular files have
- * them; on anything else, and under any other name, an attribute is the store's alone.
+ * in the store, checked when set through the mount; live ones are computed when read; the lifetime is a note
+ * (lifetimes.h). Regular files have them, and directories a lifetime; on anything else, and under any other
+ * name, an attribute is the store's alone.
  */
 #include "fs.h"
 
 enum attribute {
 	ATTRIBUTE_OTHER,  /* not ours */
 	ATTRIBUTE_HIDDEN, /* our own notes on a file: not to be seen or set through the mount */
+	ATTRIBUTE_LIFETIME,
 	ATTRIBUTE_STORED,
 	ATTRIBUTE_SEALED,
 	ATTRIBUTE_KIND,
@@ -20,14 +22,16 @@ enum attribute {
 };
 
 enum attribute attribute_of(const char *name);
+/* Does a file of this type have it? */
+bool attribute_concerns(enum attribute attribute, mode_t type);
 static inline bool attribute_is_live(enum attribute attribute)
 {
 	return attribute >= ATTRIBUTE_KIND;
 }
 
 /*
- * The value of a stored attribute, or of user.shm.kind, .creator or .sealed, of the open segment `fd`.
- * *ret_value is to be freed. Its length, or -ENODATA, or another -errno.
+ * The value of a stored attribute, or of user.shm.kind, .creator, .sealed or .lifetime, of the open segment
+ * (for the last also: directory) `fd`. *ret_value is to be freed. Its length, or -ENODATA, or another -errno.
  */
 ssize_t attribute_read(enum attribute attribute, const char *name, int fd, ino_t ino, char **ret_value);
 

@@ -13,6 +13,7 @@
 #include "node.h"
 #include "options.h"
 #include "passthrough.h"
+#include "reaper.h"
 #include "slow-lane.h"
 #include "store.h"
 #include "transport.h"
@@ -35,6 +36,7 @@ struct fs {
 	pthread_mutex_t rights_lock;
 	struct watch watch;
 	struct slow_lane slow_lane;
+	struct reaper reaper;
 	struct workers workers;
 };
 

@@ -10,9 +10,24 @@
 
 #include "creator.h"
 #include "note.h"
+#include "util.h"
 
 #define LIFETIME_NOTE NOTE_PREFIX "lifetime"
-#define USED_NOTE     NOTE_PREFIX "used"
+#define USE_NOTE      NOTE_PREFIX "use"
+
+static const char *const states[] = {
+	[LIFETIMES_UNUSED] = "unused",
+	[LIFETIMES_IDLE] = "idle",
+	[LIFETIMES_ATTACHED] = "attached",
+};
+
+int64_t lifetimes_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 int lifetimes_get(int fd, ino_t ino, struct segfs_lifetime *ret_lifetime)
 {
@@ -26,47 +41,63 @@ int lifetimes_get(int fd, ino_t ino, struct segfs_lifetime *ret_lifetime)
 	return 0;
 }
 
-int lifetimes_set(int fd, ino_t ino, bool is_dir, const struct segfs_lifetime *lifetime)
+/* The use comes first: a lifetime must never meet the use that an earlier one has left. */
+static int set(int fd, ino_t ino, bool is_dir, const struct segfs_lifetime *lifetime, bool attached)
 {
+	const struct lifetimes_use use = {.state = attached ? LIFETIMES_ATTACHED : LIFETIMES_UNUSED,
+					  .since_ms = lifetimes_now_ms()};
 	char text[SEGFS_LIFETIME_MAX];
 	struct segfs_process creator;
+	int r = 0;
 
-	if (lifetime->kind == SEGFS_KEEP)
-		return note_remove(fd, LIFETIME_NOTE);
-	if (lifetime->kind == SEGFS_CREATOR && !is_dir && creator_get(fd, ino, &creator) < 0)
+	if (!is_dir && lifetime->kind == SEGFS_CREATOR && creator_get(fd, ino, &creator) < 0)
 		return -EINVAL;
+	if (!is_dir && lifetime->kind != SEGFS_CREATOR)
+		r = lifetimes_set_use(fd, ino, &use);
 	segfs_lifetime_format(lifetime, text);
-	return note_write(fd, LIFETIME_NOTE, ino, text);
+	return r < 0 ? r : note_write(fd, LIFETIME_NOTE, ino, text);
 }
 
-bool lifetimes_inherit(int dir_fd, int fd, bool is_dir)
+int lifetimes_set(int fd, ino_t ino, bool is_dir, const struct segfs_lifetime *lifetime)
+{
+	return lifetime->kind == SEGFS_KEEP ? note_remove(fd, LIFETIME_NOTE)
+					    : set(fd, ino, is_dir, lifetime, false);
+}
+
+bool lifetimes_inherit(int dir_fd, int fd, bool is_dir, bool attached)
 {
 	struct segfs_lifetime lifetime;
 	struct stat dir, st;
 
-	if (fstat(dir_fd, &dir) < 0 || fstat(fd, &st) < 0)
+	if (fstat(dir_fd, &dir) < 0 || lifetimes_get(dir_fd, dir.st_ino, &lifetime) < 0 ||
+	    lifetime.kind == SEGFS_KEEP || fstat(fd, &st) < 0)
 		return false;
-	if (lifetimes_get(dir_fd, dir.st_ino, &lifetime) < 0 || lifetime.kind == SEGFS_KEEP)
-		return false;
-	return lifetimes_set(fd, st.st_ino, is_dir, &lifetime) == 0;
+	return set(fd, st.st_ino, is_dir, &lifetime, attached) == 0;
 }
 
-int lifetimes_used(int fd, ino_t ino, int64_t *ret_time_s)
+int lifetimes_get_use(int fd, ino_t ino, struct lifetimes_use *ret_use)
 {
-	char text[NOTE_MAX];
-	ssize_t n = note_read(fd, USED_NOTE, ino, text);
+	char text[NOTE_MAX], word[16];
+	int64_t since_ms;
+	ssize_t n = note_read(fd, USE_NOTE, ino, text);
 
 	if (n < 0)
 		return (int)n;
-	return sscanf(text, "%" SCNd64, ret_time_s) == 1 ? 0 : -ENODATA;
+	if (sscanf(text, "%15s %" SCNd64, word, &since_ms) != 2)
+		return -ENODATA;
+	for (unsigned i = 0; i < COUNT_OF(states); i++) {
+		if (strcmp(word, states[i]))
+			continue;
+		*ret_use = (struct lifetimes_use){.state = i, .since_ms = since_ms};
+		return 0;
+	}
+	return -ENODATA;
 }
 
-int lifetimes_note_use(int fd, ino_t ino)
+int lifetimes_set_use(int fd, ino_t ino, const struct lifetimes_use *use)
 {
-	struct timespec now;
 	char text[NOTE_MAX];
 
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	snprintf(text, sizeof(text), "%jd", (intmax_t)now.tv_sec);
-	return note_write(fd, USED_NOTE, ino, text);
+	snprintf(text, sizeof(text), "%s %" PRId64, states[use->state], use->since_ms);
+	return note_write(fd, USE_NOTE, ino, text);
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * When a segment is to be removed, as its owner has said (user.shm.lifetime) and as segfs keeps it: a note on
- * the file (note.h), which survives the daemon. A directory's note is what new files and directories in it
+ * When a segment is to be removed, as its owner has said (user.shm.lifetime) and as segfs keeps it: notes on
+ * the file (note.h), which survive the daemon. A directory's note is what new files and directories in it
  * begin with. Who does the removing: reaper.h.
  */
 #include <stdbool.h>
@@ -12,6 +12,19 @@
 
 #include "lifetime.h"
 
+/* How a file has been used since its lifetime was set, or since it was made with one. */
+struct lifetimes_use {
+	enum {
+		LIFETIMES_UNUSED,   /* nobody has had it attached */
+		LIFETIMES_IDLE,	    /* somebody had, and nobody has */
+		LIFETIMES_ATTACHED, /* somebody has, or nobody has looked since */
+	} state;
+	int64_t since_ms; /* lifetimes_now_ms() of when it began to be so */
+};
+
+/* CLOCK_BOOTTIME, which runs as long as a tmpfs can last, also while the machine sleeps. */
+int64_t lifetimes_now_ms(void);
+
 /* Of an open file or directory. 0 (SEGFS_KEEP where nothing is noted) or -errno. */
 int lifetimes_get(int fd, ino_t ino, struct segfs_lifetime *ret_lifetime);
 
@@ -19,12 +32,12 @@ int lifetimes_get(int fd, ino_t ino, struct segfs_lifetime *ret_lifetime);
  * it will have a creator. */
 int lifetimes_set(int fd, ino_t ino, bool is_dir, const struct segfs_lifetime *lifetime);
 
-/* A new file or directory `fd` takes over what is noted on its directory. True if that is something. */
-bool lifetimes_inherit(int dir_fd, int fd, bool is_dir);
-
 /*
- * When a file was last seen in use, in seconds of CLOCK_BOOTTIME, which runs as long as a tmpfs can last.
- * -ENODATA: never.
+ * A new file or directory `fd` takes over what is noted on its directory. Whoever makes a file by opening it
+ * has it `attached`. True if that is something; without room for it in the store it is not.
  */
-int lifetimes_used(int fd, ino_t ino, int64_t *ret_time_s);
-int lifetimes_note_use(int fd, ino_t ino);
+bool lifetimes_inherit(int dir_fd, int fd, bool is_dir, bool attached);
+
+/* Of a file with SEGFS_LAST_USER or SEGFS_TTL. 0, or -ENODATA if nothing is noted, or -errno. */
+int lifetimes_get_use(int fd, ino_t ino, struct lifetimes_use *ret_use);
+int lifetimes_set_use(int fd, ino_t ino, const struct lifetimes_use *use);

@@ -121,6 +121,8 @@ static int start_threads(struct fs *fs)
 	if (r == 0)
 		r = slow_lane_start(fs);
 	if (r == 0)
+		r = reaper_start(fs);
+	if (r == 0)
 		r = workers_start(fs, fs->options.threads);
 	if (r < 0)
 		log_error("starting threads: %s", strerror(-r));
@@ -171,6 +173,7 @@ static void tear_down(struct fs *fs)
 	if (fs->dev[0])
 		mount_detach(&fs->options, fs->dev[0]);
 	workers_stop(fs);
+	reaper_stop(fs);
 	watch_stop(fs);
 	slow_lane_stop(fs);
 	if (fs->session)
@@ -335,7 +338,11 @@ static int run_in_background(struct fs *fs)
 
 int main(int argc, char **argv)
 {
-	struct fs fs = {.watch = {.inotify = -1, .wake = -1}, .workers.ended = -1};
+	struct fs fs = {
+		.watch = {.inotify = -1, .wake = -1},
+		.reaper = {.wake = -1, .timer = -1, .epoll = -1, .uses.fd = -1},
+		.workers.ended = -1,
+	};
 	int status;
 
 	switch (options_parse(argc, argv, &fs.options)) {

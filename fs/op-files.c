@@ -5,7 +5,6 @@
 #include <fcntl.h>
 
 #include "caller.h"
-#include "creator.h"
 #include "fresh.h"
 #include "process.h"
 #include "reply.h"
@@ -44,15 +43,26 @@ static int try_open_as_caller(fuse_req_t req, int fd, int flags)
 	return MIN(opened, 0);
 }
 
-/* The backing id of a node for one more open. */
-static int use(struct fs *fs, uint64_t ino, int fd, ino_t number, bool to_write)
+/*
+ * The backing id of a node for one more open. From here on it is in use, and the reaper leaves the file
+ * alone. In the moment before that it may have removed it: -ESTALE, then, on which the kernel walks again and
+ * finds nothing. Or it may have been sealed: -EPERM.
+ */
+static int use(struct fs *fs, uint64_t ino, int fd, const struct stat *before, bool to_write)
 {
 	int id = passthrough_open(&fs->passthrough, &fs->store, &fs->nodes, ino, to_write);
+	struct stat st;
+	int r = 0;
 
-	if (id < 0 || !to_write || !seal_holds(fd, number))
+	if (id < 0)
 		return id;
-	node_release_backing(&fs->nodes, ino, true);
-	return -EPERM;
+	if (to_write && seal_holds(fd, before->st_ino))
+		r = -EPERM;
+	else if (before->st_nlink > 0 && fstat(fd, &st) == 0 && st.st_nlink == 0)
+		r = -ESTALE;
+	if (r < 0)
+		node_release_backing(&fs->nodes, ino, to_write);
+	return r < 0 ? r : id;
 }
 
 /* A backing id, or -errno; -EBUSY as of resize(), when *ret_number is the file's inode number. */
@@ -75,7 +85,7 @@ static int open_segment(fuse_req_t req, uint64_t ino, int flags, bool asked, ino
 		r = try_open_as_caller(req, fd, flags);
 	if (r == 0 && flags & O_TRUNC)
 		r = resize_to_empty(req, ino, fd, asked);
-	return r < 0 ? r : use(fs, ino, fd, st.st_ino, writes(flags));
+	return r < 0 ? r : use(fs, ino, fd, &st, writes(flags));
 }
 
 static void reply_opened(fuse_req_t req, uint64_t ino, int flags, int id)
@@ -140,24 +150,29 @@ static int create_as_caller(fuse_req_t req, int dir, const char *name, mode_t mo
 			    bool *ret_is_new)
 {
 	AS_CALLER int r = caller_become(req);
+	unsigned n_waits = 0;
 	int fd;
 
 	if (r < 0)
 		return r;
 	flags = (flags & ~OPENED_TO_RUN) | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-	fd = openat(dir, name, flags | O_EXCL, mode);
-	*ret_is_new = fd >= 0;
-	if (fd < 0 && errno == EEXIST && !(flags & O_EXCL))
-		fd = openat(dir, name, flags & ~O_TRUNC, mode);
-	return fd < 0 ? -errno : fd;
+	do {
+		fd = openat(dir, name, flags | O_EXCL, mode);
+		*ret_is_new = fd >= 0;
+		if (fd < 0 && errno == EEXIST && !(flags & O_EXCL))
+			fd = openat(dir, name, flags & ~O_TRUNC, mode);
+		if (fd < 0)
+			fd = -errno;
+	} while (segfs_store_await_lease(fd, &n_waits));
+	return fd;
 }
 
 /*
  * The node of an open file, and its backing id. A lookup that the kernel will not hear of is taken back. What
  * is to be emptied is opened as any other file is: -ESTALE makes the kernel look again, and find it.
  */
-static int finish_create(fuse_req_t req, uint64_t parent, const char *name, int fd, bool is_new, int flags,
-			 struct fuse_entry_param *ret_entry)
+static int finish_create(fuse_req_t req, uint64_t parent, int dir, const char *name, int fd, bool is_new,
+			 int flags, struct fuse_entry_param *ret_entry)
 {
 	struct fs *fs = fs_of(req);
 	int r, id;
@@ -165,14 +180,14 @@ static int finish_create(fuse_req_t req, uint64_t parent, const char *name, int 
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode) || (!is_new && flags & O_TRUNC))
+	if (!S_ISREG(st.st_mode) || (!is_new && (flags & O_TRUNC || st.st_nlink == 0)))
 		return -ESTALE;
 	if (is_new)
-		creator_record(req, fd, st.st_ino);
+		op_note_new(req, dir, fd, &st, true);
 	r = op_entry_of(fs, parent, name, fd, ret_entry);
 	if (r < 0)
 		return r;
-	id = use(fs, ret_entry->ino, fd, st.st_ino, writes(flags));
+	id = use(fs, ret_entry->ino, fd, &st, writes(flags));
 	if (id < 0)
 		op_take_back(fs, ret_entry->ino, 1);
 	return id;
@@ -200,7 +215,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	if (r == 0)
 		r = fd = create_as_caller(req, dir, name, mode, fi->flags, &is_new);
 	if (r >= 0)
-		r = finish_create(req, parent, name, fd, is_new, fi->flags, &entry);
+		r = finish_create(req, parent, dir, name, fd, is_new, fi->flags, &entry);
 	reply_new_file(req, r, &entry, fi->flags);
 }
 
@@ -225,7 +240,7 @@ void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file
 	if (r >= 0)
 		r = fd = tmpfile_as_caller(req, dir, mode, fi->flags);
 	if (r >= 0)
-		r = finish_create(req, parent, NULL, fd, true, fi->flags, &entry);
+		r = finish_create(req, parent, dir, NULL, fd, true, fi->flags, &entry);
 	reply_new_file(req, r, &entry, fi->flags);
 }
 

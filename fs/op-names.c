@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "caller.h"
-#include "creator.h"
 #include "fresh.h"
 #include "mount.h"
 #include "reply.h"
@@ -163,13 +162,18 @@ static int make_as_caller(fuse_req_t req, int dir, const char *name, const struc
 	return r < 0 ? -errno : 0;
 }
 
-static void record_creator_at(fuse_req_t req, int dir, const char *name)
+/* Found by its name, it may no longer be what was made: nothing is noted on the file of somebody else. */
+static int finish_new(fuse_req_t req, uint64_t parent, int dir, const char *name,
+		      struct fuse_entry_param *ret_entry)
 {
-	SEGFS_CLOSE int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	SEGFS_CLOSE int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-		creator_record(req, fd, st.st_ino);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_uid == fuse_req_ctx(req)->uid && (S_ISDIR(st.st_mode) || st.st_nlink == 1))
+		op_note_new(req, dir, fd, &st, false);
+	return op_entry_of(fs_of(req), parent, name, fd, ret_entry);
 }
 
 static void make(fuse_req_t req, uint64_t parent, const char *name, const struct new_file *file)
@@ -183,10 +187,8 @@ static void make(fuse_req_t req, uint64_t parent, const char *name, const struct
 		r = S_ISREG(file->mode) ? op_check_name(fs, name) : 0;
 	if (r == 0)
 		r = make_as_caller(req, dir, name, file);
-	if (r == 0 && S_ISREG(file->mode))
-		record_creator_at(req, dir, name);
 	if (r == 0)
-		r = op_entry(fs, parent, dir, name, &entry);
+		r = finish_new(req, parent, dir, name, &entry);
 	reply_entry(req, r, &entry);
 }
 
@@ -248,6 +250,8 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name
 		r = link_as_caller(req, fd, dir, name);
 	if (r == 0)
 		r = op_entry_of(fs, parent, name, fd, &entry);
+	if (r == 0 && S_ISREG(entry.attr.st_mode) && entry.attr.st_nlink == 1)
+		reaper_look(fs, fd); /* by O_TMPFILE, it had no name when it got its lifetime */
 	reply_entry(req, r, &entry);
 }
 

@@ -142,7 +142,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 		r = -ENODATA;
 	if (r < 0)
 		reply(req, r);
-	else if (attribute != ATTRIBUTE_OTHER && target.is_segment)
+	else if (attribute_concerns(attribute, target.st.st_mode))
 		get_ours(req, attribute, name, &target, size);
 	else
 		get_from_store(req, target.fd, name, size);
@@ -192,6 +192,8 @@ static int set_ours(fuse_req_t req, uint64_t ino, enum attribute attribute, cons
 
 	if (attribute == ATTRIBUTE_SEALED)
 		return set_sealed(req, ino, target, value, size);
+	if (attribute == ATTRIBUTE_LIFETIME)
+		return op_set_lifetime(req, ino, target->fd, &target->st, value, size, flags);
 	r = may_write(req, target->fd);
 	if (r < 0)
 		return r;
@@ -238,7 +240,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 		;
 	else if (attribute == ATTRIBUTE_HIDDEN)
 		r = -EPERM;
-	else if (attribute != ATTRIBUTE_OTHER && target.is_segment)
+	else if (attribute_concerns(attribute, target.st.st_mode))
 		r = set_ours(req, ino, attribute, &target, name, value, size, flags);
 	else
 		r = change_store(req, ino, &target, name, value, size, flags, false);
@@ -249,9 +251,13 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
  * What is computed cannot be removed; but rsync -X takes away from the copy what the original does not have,
  * and fails where that fails. So there is nothing to do, and that succeeds.
  */
-static int remove_ours(fuse_req_t req, enum attribute attribute, const struct target *target,
+static int remove_ours(fuse_req_t req, uint64_t ino, enum attribute attribute, const struct target *target,
 		       const char *name)
 {
+	static const char keep[] = "keep";
+
+	if (attribute == ATTRIBUTE_LIFETIME)
+		return op_set_lifetime(req, ino, target->fd, &target->st, keep, sizeof(keep) - 1, 0);
 	if (!attribute_is_live(attribute) && is_sealed(target))
 		return -EPERM;
 	return attribute == ATTRIBUTE_STORED ? store_remove(req, target->fd, name)
@@ -268,8 +274,8 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 		;
 	else if (attribute == ATTRIBUTE_HIDDEN)
 		r = -ENODATA;
-	else if (attribute != ATTRIBUTE_OTHER && target.is_segment)
-		r = remove_ours(req, attribute, &target, name);
+	else if (attribute_concerns(attribute, target.st.st_mode))
+		r = remove_ours(req, ino, attribute, &target, name);
 	else
 		r = change_store(req, ino, &target, name, NULL, 0, 0, true);
 	reply(req, r);

@@ -89,6 +89,18 @@ void op_view_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *f
 void op_view_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
 void op_view_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
 
+/*
+ * A file is new in the open directory `dir`: note who made a segment, and what a segment or directory
+ * inherits. `fd`: O_PATH is enough. Whoever made it has it `attached` if he did so by opening it.
+ * op-lifetime.c.
+ */
+void op_note_new(fuse_req_t req, int dir, int fd, const struct stat *st, bool attached);
+
+/* Set user.shm.lifetime of a node's file, open as `fd` (O_PATH), on the requester's behalf: op-lifetime.c. 0
+ * or -errno. */
+int op_set_lifetime(fuse_req_t req, uint64_t ino, int fd, const struct stat *st, const char *value,
+		    size_t len, int flags);
+
 /* Extended attributes: op-xattrs.c */
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags);
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);

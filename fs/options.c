@@ -26,6 +26,7 @@ static const char usage[] =
 	"  -o OPTIONS        ro, nosuid, nodev, noexec, noatime and other options of mount(8)\n"
 	"                    reserve: a segment that grows gets its memory at once, or ENOSPC\n"
 	"                    names=portable: segments get names that work on Windows and macOS too\n"
+	"                    dry-run: log which segments would be removed, and remove none\n"
 	"                    root_only: nobody but root may use the mount\n"
 	"                    threads=N: how many requests are served at once (8)\n"
 	"  -h, --help        this text\n"
@@ -116,6 +117,8 @@ static bool parse_mount_option(const char *option, struct options *options)
 		options->reserve = true;
 	else if (!strcmp(option, "names=portable"))
 		options->portable_names = true;
+	else if (!strcmp(option, "dry-run"))
+		options->dry_run = true;
 	else if (!strncmp(option, "threads=", 8))
 		return parse_threads(option + 8, &options->threads);
 	else if (*option && !is_ignored(option)) {

@@ -10,6 +10,7 @@ struct options {
 	bool foreground, debug;
 	bool reserve;	     /* growth through SETATTR brings its pages along */
 	bool portable_names; /* of new segments */
+	bool dry_run;	     /* what would be removed at the end of its lifetime is only told of */
 	bool root_only;	     /* only root may use the mount: the kernel is not given allow_other */
 	/* MOUNT_ATTR_* of mount_setattr(2) that were asked for, and asked away; the rest is as on the store's
 	 * own mount. */

@@ -58,36 +58,38 @@ int passthrough_probe(struct passthrough *passthrough, const struct segfs_store 
 	return 0;
 }
 
-static int register_node(struct passthrough *passthrough, const struct segfs_store *store,
-			 struct node_table *nodes, uint64_t ino)
-{
-	/* The kernel takes the path from it and opens that anew with the flags of each user. Open for
-	 * writing, it would keep the store's file from being run (ETXTBSY). */
-	SEGFS_CLOSE int fd = node_open(nodes, store, ino, O_RDONLY);
-	int id;
-
-	if (fd < 0)
-		return fd;
-	id = backing_open(passthrough, fd);
-	if (id > 0)
-		node_set_backing(nodes, ino, id);
-	return id;
-}
-
-int passthrough_open(struct passthrough *passthrough, const struct segfs_store *store,
-		     struct node_table *nodes, uint64_t ino, bool writes)
+/* The kernel takes the path from `fd` and opens that anew with the flags of each user. */
+static int register_node(struct passthrough *passthrough, struct node_table *nodes, uint64_t ino, int fd,
+			 bool writes)
 {
 	int id = node_use_backing(nodes, ino, writes);
 
 	if (id != 0)
 		return id;
+	id = backing_open(passthrough, fd);
+	if (id <= 0)
+		return id;
+	node_set_backing(nodes, ino, id);
+	return node_use_backing(nodes, ino, writes);
+}
+
+/*
+ * The file is opened before the lock is taken: that may have to wait for a lease, and who has the lease may
+ * want the lock. (Open for writing, the id would keep the store's file from being run: ETXTBSY.)
+ */
+int passthrough_open(struct passthrough *passthrough, const struct segfs_store *store,
+		     struct node_table *nodes, uint64_t ino, bool writes)
+{
+	SEGFS_CLOSE int fd = -1;
+	int id = node_use_backing(nodes, ino, writes);
+
+	if (id != 0)
+		return id;
+	fd = node_open(nodes, store, ino, O_RDONLY);
+	if (fd < 0)
+		return fd;
 	pthread_mutex_lock(&passthrough->lock);
-	id = node_use_backing(nodes, ino, writes);
-	if (id == 0) {
-		id = register_node(passthrough, store, nodes, ino);
-		if (id > 0)
-			id = node_use_backing(nodes, ino, writes);
-	}
+	id = register_node(passthrough, nodes, ino, fd, writes);
 	pthread_mutex_unlock(&passthrough->lock);
 	return id;
 }

@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "util.h"
 #include "view-file.h"
 
 static int64_t uptime_s(const struct fs *fs)
@@ -57,7 +58,26 @@ static void print_features(const struct fs *fs, FILE *out)
 		fputs(" names=portable", out);
 	if (fs->options.root_only)
 		fputs(" root_only", out);
+	if (fs->options.dry_run)
+		fputs(" dry-run", out);
 	putc('\n', out);
+}
+
+/* What the reaper has done, by the lifetimes that ended. */
+static const struct {
+	enum segfs_lifetime_kind kind;
+	const char *key, *label;
+} removals[] = {
+	{SEGFS_CREATOR, "RemovedCreator", "creator"},
+	{SEGFS_LAST_USER, "RemovedLastUser", "last-user"},
+	{SEGFS_TTL, "RemovedTtl", "ttl"},
+};
+
+static void print_reaper(const struct reaper *reaper, FILE *out)
+{
+	fprintf(out, "Wards:\t%" PRIu64 "\n", reaper->n_wards);
+	for (size_t i = 0; i < COUNT_OF(removals); i++)
+		fprintf(out, "%s:\t%" PRIu64 "\n", removals[i].key, reaper->n_removed[removals[i].kind]);
 }
 
 void view_status_print(struct fs *fs, FILE *out)
@@ -65,7 +85,8 @@ void view_status_print(struct fs *fs, FILE *out)
 	fprintf(out, "Version:\t%s\nPid:\t%d\nUptime:\t%" PRId64 "\n", SEGFS_VERSION, getpid(), uptime_s(fs));
 	print_store(fs, out);
 	print_features(fs, out);
-	fprintf(out, "Threads:\t%u\nNodes:\t%zu\n", fs->workers.n, node_count(&fs->nodes));
+	fprintf(out, "Threads:\t%u\nNodes:\t%zu\n", fs->options.threads, node_count(&fs->nodes));
+	print_reaper(&fs->reaper, out);
 	for (unsigned i = 1; i < TRANSPORT_OPCODES; i++)
 		if (fs->transport.counts[i] > 0)
 			fprintf(out, "Requests%s:\t%" PRIu64 "\n", transport_opcode_name(i) ?: "Other",
@@ -107,6 +128,17 @@ static void print_space(const struct fs *fs, FILE *out)
 	fprintf(out, "segfs_store_inodes_free %" PRIu64 "\n", (uint64_t)st.f_ffree);
 }
 
+static void print_removals(const struct reaper *reaper, FILE *out)
+{
+	print_head("wards", "gauge", "Segments with a lifetime other than keep.", out);
+	fprintf(out, "segfs_wards %" PRIu64 "\n", reaper->n_wards);
+	print_head("removed_total", "counter", "Segments removed at the end of their lifetimes, by these.",
+		   out);
+	for (size_t i = 0; i < COUNT_OF(removals); i++)
+		fprintf(out, "segfs_removed_total{reason=\"%s\"} %" PRIu64 "\n", removals[i].label,
+			reaper->n_removed[removals[i].kind]);
+}
+
 static void print_requests(const struct transport *transport, FILE *out)
 {
 	print_head("requests_total", "counter", "Requests of the kernel, by kind.", out);
@@ -122,5 +154,6 @@ void view_metrics_print(struct fs *fs, FILE *out)
 	print_space(fs, out);
 	print_head("nodes", "gauge", "Files and directories that the kernel holds on to.", out);
 	fprintf(out, "segfs_nodes %zu\n", node_count(&fs->nodes));
+	print_removals(&fs->reaper, out);
 	print_requests(&fs->transport, out);
 }

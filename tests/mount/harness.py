@@ -18,7 +18,7 @@ import unittest
 
 SEGFS = os.environ.get("SEGFS", "segfs")
 PYTHON = "/usr/bin/python3"
-EXPECTED_LOG = (" mounted on ", " unmounted from ", "requests: ")
+EXPECTED_LOG = (" mounted on ", " unmounted from ", "requests: ", "removed ")
 
 
 def eventually(condition, seconds=20, what="the condition"):
@@ -61,6 +61,7 @@ class Daemon:
     def __init__(self, store, mountpoint, *options):
         self.mountpoint = pathlib.Path(mountpoint)
         self.expected = EXPECTED_LOG
+        self.status = 0
         self.log_file = tempfile.NamedTemporaryFile(mode="r", suffix=".segfs-log")
         with open(self.log_file.name, "w") as log:
             self.process = subprocess.Popen([SEGFS, "-f", *options, str(store), str(mountpoint)], stderr=log, stdin=subprocess.DEVNULL)
@@ -69,7 +70,7 @@ class Daemon:
             raise AssertionError(f"segfs has ended at once: {self.log()}")
 
     def log(self):
-        return pathlib.Path(self.log_file.name).read_text()
+        return pathlib.Path(self.log_file.name).read_text(errors="backslashreplace")
 
     def expect(self, text):
         """A line that this test provokes, and that is then no surprise."""
@@ -83,6 +84,12 @@ class Daemon:
         counts = lines[-1].split("requests: ")[1].split(", ")
         return {kind: int(count) for kind, count in (pair.split() for pair in counts)}
 
+    def kill(self):
+        """End it as a crash would. The dead mount is taken away."""
+        self.process.kill()
+        self.status = self.process.wait()
+        subprocess.run(["umount", "-l", self.mountpoint], check=True)
+
     def stop(self):
         """Unmount and check that the daemon took it well."""
         if self.process.poll() is None:
@@ -95,7 +102,7 @@ class Daemon:
                 raise AssertionError("segfs has not ended with its mount")
         surprises = [line for line in self.log().splitlines() if not any(text in line for text in self.expected)]
         self.log_file.close()
-        if self.process.returncode != 0 or surprises:
+        if self.process.returncode != self.status or surprises:
             raise AssertionError(f"segfs: exit {self.process.returncode}\n" + "\n".join(surprises))
 
 

@@ -2,12 +2,15 @@
 #include "store.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <time.h>
 
 #include "bounded.h"
 #include "file_on_tmpfs.h"
@@ -116,6 +119,32 @@ START_TEST(reopen_gives_another_open_file)
 }
 END_TEST
 
+static void *give_back(void *fd)
+{
+	nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+	fcntl(*(int *)fd, F_SETLEASE, F_UNLCK);
+	return NULL;
+}
+
+START_TEST(reopen_waits_for_a_lease_but_not_for_ever)
+{
+	SEGFS_CLOSE int holder = -1, path = -1, again = -1;
+	pthread_t thread;
+
+	signal(SIGIO, SIG_IGN);
+	close(make("a"));
+	path = openat(store.root_fd, "a", O_PATH | O_CLOEXEC);
+	holder = segfs_store_reopen(&store, path, O_RDONLY);
+	ck_assert_int_eq(fcntl(holder, F_SETLEASE, F_WRLCK), 0);
+	ck_assert_int_eq(segfs_store_reopen(&store, path, O_RDONLY | O_NONBLOCK), -EAGAIN);
+	ck_assert_int_eq(pthread_create(&thread, NULL, give_back, &holder), 0);
+	again = segfs_store_reopen(&store, path, O_RDONLY | O_NONBLOCK);
+	ck_assert_int_ge(again, 0);
+	pthread_join(thread, NULL);
+	unlinkat(store.root_fd, "a", 0);
+}
+END_TEST
+
 START_TEST(fd_path_reaches_attributes_of_a_path_descriptor)
 {
 	SEGFS_CLOSE int fd = make("a"), path_fd = openat(store.root_fd, "a", O_PATH | O_CLOEXEC);
@@ -165,6 +194,7 @@ static TCase *store_tests(void)
 	tcase_add_test(tests, handle_of_garbage_is_stale);
 	tcase_add_test(tests, handle_of_a_symlink_is_its_own);
 	tcase_add_test(tests, reopen_gives_another_open_file);
+	tcase_add_test(tests, reopen_waits_for_a_lease_but_not_for_ever);
 	tcase_add_test(tests, fd_path_reaches_attributes_of_a_path_descriptor);
 	tcase_add_test(tests, what_is_mounted_below_does_not_exist);
 	return tests;
