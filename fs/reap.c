@@ -20,7 +20,9 @@
 struct attempt {
 	struct ward *ward;
 	struct claim claim;
-	bool hidden; /* to be removed after the pause */
+	bool hidden;  /* to be removed after the pause */
+	bool removed; /* and has been */
+	int error;    /* -errno of what has been in the way */
 };
 
 struct batch {
@@ -42,7 +44,7 @@ static void gather(struct batch *batch)
 		if (due_ms > batch->now_ms || batch->n == BATCH)
 			guard_wake(batch->fs, due_ms);
 		else
-			batch->attempts[batch->n++] = (struct attempt){ward, CLAIM_NONE};
+			batch->attempts[batch->n++] = (struct attempt){.ward = ward, .claim = CLAIM_NONE};
 	}
 }
 
@@ -135,25 +137,18 @@ static int condemn(struct fs *fs, struct attempt *attempt)
 	return r;
 }
 
-static void look(struct batch *batch, struct attempt *attempt)
+static int look(struct batch *batch, struct attempt *attempt)
 {
 	struct ward *ward = attempt->ward;
 	int r;
 
 	r = take(batch->fs, attempt);
-	if (r == 0) {
-		ward_settled(ward, batch->now_ms);
-		guard_note(batch->fs, ward, attempt->claim.fd);
-		guard_wake(batch->fs, ward_due(ward));
-	}
-	if (r == 0 && ward_is_over(ward, batch->now_ms))
-		r = condemn(batch->fs, attempt);
-	if (!attempt->hidden)
-		claim_release(&attempt->claim);
-	if (r == -ESTALE)
-		guard_forget(batch->fs, ward);
-	else if (r < 0)
-		refuse(batch, ward);
+	if (r < 0)
+		return r;
+	ward_settled(ward, batch->now_ms);
+	guard_note(batch->fs, ward, attempt->claim.fd);
+	guard_wake(batch->fs, ward_due(ward));
+	return ward_is_over(ward, batch->now_ms) ? condemn(batch->fs, attempt) : 0;
 }
 
 static void pause_for_openers(void)
@@ -161,40 +156,55 @@ static void pause_for_openers(void)
 	nanosleep(&(struct timespec){.tv_nsec = CLAIM_PAUSE_MS * 1000000}, NULL);
 }
 
-static void finish(struct batch *batch, struct attempt *attempt)
+static int execute(struct fs *fs, struct attempt *attempt)
 {
-	struct ward *ward = attempt->ward;
-	struct fs *fs = batch->fs;
 	int r;
 
 	pthread_mutex_lock(&fs->reaper.verdict);
-	r = guard_still_says(ward, attempt->claim.fd) ? claim_remove(&attempt->claim) : -EAGAIN;
+	r = guard_still_says(attempt->ward, attempt->claim.fd) ? claim_remove(&attempt->claim) : -EAGAIN;
 	pthread_mutex_unlock(&fs->reaper.verdict);
-	if (r == 0) {
-		fs->reaper.n_removed[ward->lifetime.kind]++;
-		tell(fs, "removed", attempt);
+	attempt->removed = r == 0;
+	return r;
+}
+
+static void conclude(struct batch *batch, struct attempt *attempt)
+{
+	struct ward *ward = attempt->ward;
+
+	if (attempt->removed) {
+		batch->fs->reaper.n_removed[ward->lifetime.kind]++;
+		tell(batch->fs, "removed", attempt);
+		claim_release(&attempt->claim);
 	}
-	claim_release(&attempt->claim);
-	if (r == 0)
-		guard_forget(fs, ward);
-	else
+	if (attempt->removed || attempt->error == -ESTALE)
+		guard_forget(batch->fs, ward);
+	else if (attempt->error < 0)
 		refuse(batch, ward);
 }
 
+/* Somebody may be waiting for any of the claims: what can take long, the log and a look through /proc, comes
+ * when all those are given back. */
 static void work(struct batch *batch)
 {
+	struct attempt *const end = batch->attempts + batch->n;
 	bool any_hidden = false;
 
-	gather(batch);
-	for (size_t i = 0; i < batch->n; i++) {
-		look(batch, &batch->attempts[i]);
-		any_hidden |= batch->attempts[i].hidden;
+	for (struct attempt *attempt = batch->attempts; attempt < end; attempt++) {
+		attempt->error = look(batch, attempt);
+		any_hidden |= attempt->hidden;
+		if (!attempt->hidden)
+			claim_release(&attempt->claim);
 	}
 	if (any_hidden)
 		pause_for_openers();
-	for (size_t i = 0; i < batch->n; i++)
-		if (batch->attempts[i].hidden)
-			finish(batch, &batch->attempts[i]);
+	for (struct attempt *attempt = batch->attempts; attempt < end; attempt++) {
+		if (attempt->hidden)
+			attempt->error = execute(batch->fs, attempt);
+		if (!attempt->removed)
+			claim_release(&attempt->claim);
+	}
+	for (struct attempt *attempt = batch->attempts; attempt < end; attempt++)
+		conclude(batch, attempt);
 }
 
 void reap(struct fs *fs)
@@ -207,6 +217,7 @@ void reap(struct fs *fs)
 	}
 	batch->fs = fs;
 	batch->now_ms = lifetimes_now_ms();
+	gather(batch);
 	work(batch);
 	segfs_census_free(batch->census);
 }
