@@ -16,7 +16,7 @@ from harness import PYTHON, Daemon, MountTest, eventually, main
 LIFETIME = "user.shm.lifetime"
 OWNER, OTHER = 20001, 20002
 SECONDS = float(os.environ.get("LIFETIMES_SECONDS", "4"))  # of coming and going at random
-CREATORS = 1000
+CREATORS = int(os.environ.get("LIFETIMES_CREATORS", "1000"))  # killed at once
 
 # Creates or opens each of the segments and maps it, closing the descriptor; lets go when told to, or when killed.
 ATTACH = """
@@ -447,38 +447,6 @@ ctypes.CDLL(None).pthread_exit(None)
                 return
         self.skipTest("the pid was not to be had")
 
-    def test_a_thousand_creators_killed(self):
-        """All gone within about two seconds, but for the one that a survivor has mapped."""
-        pids, (reader, writer) = [], os.pipe()
-        for i in range(CREATORS):
-            pid = os.fork()
-            if pid == 0:
-                os.write(writer, b"x" if make(self.dir / str(i)) else b"-")
-                time.sleep(1000)
-                os._exit(0)
-            pids.append(pid)
-            self.addCleanup(end_process, pid)
-        self.addCleanup(os.close, reader)
-        self.addCleanup(os.close, writer)
-        answers = b""
-        while len(answers) < CREATORS:
-            answers += os.read(reader, CREATORS)
-        self.assertEqual(answers, b"x" * CREATORS)
-        eventually(lambda: self.status("Wards") == CREATORS, what="a ward of each")
-        survivor = self.attach(self.dir / "500")
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-        for pid in pids:
-            os.waitpid(pid, 0)
-        dead = time.monotonic()
-        eventually(lambda: os.listdir(self.dir) == ["500"], what="the end of the others")
-        print(f"{CREATORS - 1} segments gone {time.monotonic() - dead:.2f} s after their creators", end=" ", flush=True)
-        self.detach(survivor)
-        self.gone("500")
-        self.said("/500: ")
-        said = re.findall(r"removed .*/d/(\d+): its creator, pid (\d+) \(python3\), has ended", self.daemon.log())
-        self.assertEqual(sorted((int(name), int(pid)) for name, pid in said), list(enumerate(pids)))
-
 
 def end_process(pid):
     """If it has not been waited for."""
@@ -488,9 +456,9 @@ def end_process(pid):
 
 
 def make(path):
+    """It stays open."""
     fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR)
     os.ftruncate(fd, mmap.PAGESIZE)
-    os.close(fd)
     return True
 
 
@@ -631,6 +599,60 @@ class Ttl(Reaped):
         self.detach(user)
         self.gone("x")
         self.assertGreaterEqual(time.monotonic() - before, 1)
+
+
+class AThousand(Reaped):
+    """So many processes make a segment each and are killed: all are gone within about two seconds of the time that the lifetime
+    gives them, but for the one that a survivor has mapped, its descriptor closed."""
+
+    def check(self, lifetime, reason):
+        put(self.dir, lifetime)
+        pids = self.start_makers()
+        eventually(lambda: self.status("Wards") == CREATORS, what="a ward of each")
+        survivor = self.attach(self.dir / "50")
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            os.waitpid(pid, 0)
+        dead = time.monotonic()
+        eventually(lambda: os.listdir(self.dir) == ["50"], what="the end of the others")
+        print(f"{lifetime}: {CREATORS - 1} segments gone {time.monotonic() - dead:.2f} s after their makers", end=" ", flush=True)
+        self.detach(survivor)
+        self.gone("50")
+        self.said("/50: ")
+        said = re.findall(rf"removed .*/d/(\d+): {reason}\n", self.daemon.log())
+        return pids, said
+
+    def start_makers(self):
+        """They hold what they have made until they are killed."""
+        pids, (reader, writer) = [], os.pipe()
+        for i in range(CREATORS):
+            pid = os.fork()
+            if pid == 0:
+                os.write(writer, b"x" if make(self.dir / str(i)) else b"-")
+                time.sleep(1000)
+                os._exit(0)
+            pids.append(pid)
+            self.addCleanup(end_process, pid)
+        self.addCleanup(os.close, reader)
+        self.addCleanup(os.close, writer)
+        answers = b""
+        while len(answers) < CREATORS:
+            answers += os.read(reader, CREATORS)
+        self.assertEqual(answers, b"x" * CREATORS)
+        return pids
+
+    def test_creator(self):
+        pids, said = self.check("creator", r"its creator, pid (\d+) \(python3\), has ended")
+        self.assertEqual(sorted((int(name), int(pid)) for name, pid in said), list(enumerate(pids)))
+
+    def test_last_user(self):
+        _, said = self.check("last-user", "its last user has gone")
+        self.assertEqual(sorted(map(int, said)), list(range(CREATORS)))
+
+    def test_ttl(self):
+        _, said = self.check("ttl 1", "nobody had it attached for 1 s")
+        self.assertEqual(sorted(map(int, said)), list(range(CREATORS)))
 
 
 class Restart(Reaped):
