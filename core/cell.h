@@ -9,11 +9,11 @@
  *	floats			see float-text.h
  *	complex numbers		1.5-2j, as Python's complex() reads it
  *	datetimes		see datetime.h
- *	bytes, unicode		in double quotes, without the NULs at their end
+ *	bytes, unicode		in double quotes as CSV has them: "" within them is one "
  *	void			two hexadecimal digits a byte
  *
- * Quotes are as in CSV: "" within them is one ". Strings are UTF-8, with `?` for control characters, line
- * separators, and what is not UTF-8 or no character at all.
+ * Strings are UTF-8, without the NULs at their end, and `?` for control characters, line separators, and
+ * what is not UTF-8 or no character at all.
  *
  * The width is one in bytes: text with other characters than ASCII takes fewer columns on a screen. What this
  * module does not do: it knows no structures.

@@ -192,14 +192,15 @@ static void make_canonical(long double *value)
 #endif
 }
 
+/* Any decimal of LDBL_DIG digits survives, so that no fewer need be tried; but the smallest have fewer bits.
+ */
 static size_t put_long_double(char *out, long double value)
 {
-	int len = 0;
+	int digits = fabsl(value) < LDBL_MIN ? 1 : LDBL_DIG, len = 0;
 
-	make_canonical(&value);
 	if (isnan(value))
 		return put_string(out, "nan");
-	for (int digits = LDBL_DIG; digits <= LDBL_DECIMAL_DIG; digits++) {
+	for (; digits <= LDBL_DECIMAL_DIG; digits++) {
 		len = snprintf(out, SEGFS_FLOAT_TEXT_MAX, "%.*Lg", digits, value);
 		if (strtold(out, NULL) == value)
 			break;
@@ -211,11 +212,14 @@ size_t segfs_float_text_format(const struct segfs_dtype *dtype, const void *byte
 {
 	const struct format *format = format_of(dtype);
 	char text[SEGFS_FLOAT_TEXT_MAX]; /* snprintf() ends it in NUL */
+	long double value;
 	size_t len;
 
 	if (format)
 		return put_float(ret_text, format, segfs_element_uint(dtype, bytes));
-	len = put_long_double(text, segfs_element_float(dtype, bytes));
+	value = segfs_element_float(dtype, bytes);
+	make_canonical(&value);
+	len = put_long_double(text, value);
 	assert(len <= segfs_float_text_width(dtype));
 	memcpy(ret_text, text, len);
 	return len;

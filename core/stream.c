@@ -50,7 +50,6 @@ static int window_get(struct window *window, uint64_t at, size_t n, uint64_t end
 	if (n > sizeof(window->buf))
 		return read_file(window->fd, at, n, ret_bytes);
 	if (at < window->start || at + n > window->start + window->len) {
-		window->len = 0;
 		r = read_file(window->fd, at, len, window->buf);
 		if (r < 0)
 			return r;

@@ -8,13 +8,13 @@
  *	                       1                      0.5                      nan
  *	  -2.2250738585072014e-308                      inf                       -0
  *
- * The first line is the header; `()` is the shape of a scalar. A structure has a second line that begins with
- * a hash, the names of its columns (see columns.h). Then comes one line for each row along the last axis; an
- * element a line if there is but one axis or none; a record a line for structures, whatever their shape. The
- * rows are in C order whatever the order in the file. Where a line is one of more than two dimensions (of
- * which a record is one), an empty line parts each two-dimensional block from the next, as gnuplot wants it.
- * Each cell (see cell.h) is right-aligned and has one blank or the newline behind it. An empty array is its
- * header. A raw segment is "# raw, N bytes" and a line for 16 bytes (see hexdump.h).
+ * The first line is the header; `()` is the shape of a scalar. Structures have a second such line, the
+ * names of their columns (see columns.h). Then one line for each row along the last axis; an element a
+ * line if there is but one axis or none; a record a line for structures, whatever their shape. The rows
+ * are in C order whatever the order in the file. Where a line is one of more than two dimensions (of which
+ * a record is one), an empty line parts each two-dimensional block from the next, as gnuplot wants it.
+ * Each cell (see cell.h) is right-aligned and has one blank or the newline behind it. An empty array is
+ * its header. A raw segment is "# raw, N bytes" and a line for 16 bytes (see hexdump.h).
  *
  * All widths follow from the type, and the size of the whole with them: what is read at an offset is made
  * from the elements there, and from no others.
@@ -56,7 +56,8 @@ void segfs_textview_clear(struct segfs_textview *view);
 /*
  * Read from the text as pread(2) does, the elements from the open file `fd` as they are now. Less than `len`
  * bytes only at the end, 0 there and beyond. Or -ESTALE (the file has become too short for them), -ENOMEM, or
- * -errno of pread(2). Any thread; takes memory for the bytes of the elements asked for, a megabyte at most.
+ * -errno of pread(2). Any thread. It allocates as much as the elements asked for take, 256 KiB at most; with
+ * elements or cells larger than that up to 2 MiB.
  */
 ssize_t segfs_textview_read(const struct segfs_textview *view, int fd, char *buf, size_t len,
 			    uint64_t offset);

@@ -44,6 +44,7 @@ static const struct example examples[] = {
 	{"<f4", "\xcd\xcc\xcc\x3d", "0.1", 15},
 	{"<f4", "\1\0\0\x80", "-1e-45", 15},
 	{"<f4", "\xff\xff\x7f\x7f", "3.4028235e+38", 15},
+	{">f4", "\x15\xae\x43\xfd", "7.0385307e-26", 15}, /* 7.038531e-26 as a double is nearer to another */
 	{"<f2", "\xff\x7b", "65500", 11},
 	{">f2", "\x2e\x66", "0.1", 11},
 	{"bfloat16", "\xcd\x3d", "0.1", 10},
@@ -56,6 +57,7 @@ static const struct example examples[] = {
 	{"<M8[W]", "\xff\xff\xff\xff\xff\xff\xff\xff", "1969-12-25", 25},
 	{"<M8[D]", "\x47\x4d\0\0\0\0\0\0", "2024-03-01", 24},
 	{"<M8[D]", "\xff\xff\xff\xff\xff\xff\xff\xff", "1969-12-31", 24},
+	{"<M8[D]", "\x08\x2b\0\0\0\0\0\0", "2000-02-29", 24},
 	{"<M8[h]", "\xff\xff\xff\xff\xff\xff\xff\xff", "1969-12-31T23", 26},
 	{"<M8[m]", "\1\0\0\0\0\0\0\0", "1970-01-01T00:01", 27},
 	{">M8[25s]", "\0\0\0\0\0\0\0\3", "1970-01-01T00:01:15", 29},

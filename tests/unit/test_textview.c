@@ -93,9 +93,11 @@ static void assert_piece(const struct subject *subject, uint64_t offset, size_t 
 {
 	SEGFS_FREE char *piece = malloc(len + 1);
 	size_t n = MIN(len, strlen(expected));
-	ssize_t r = segfs_textview_read(&subject->view, subject->fd, piece, len, offset);
+	ssize_t r;
 
-	if (r != (ssize_t)n || memcmp(piece, expected, n) != 0)
+	piece[len] = '#';
+	r = segfs_textview_read(&subject->view, subject->fd, piece, len, offset);
+	if (r != (ssize_t)n || memcmp(piece, expected, n) != 0 || piece[len] != '#')
 		ck_abort_msg("%zd instead of %zu at %ju, '%.*s'", r, n, offset, (int)MAX(r, 0), piece);
 }
 
@@ -312,14 +314,15 @@ END_TEST
 
 START_TEST(read_within_a_long_row)
 {
-	END_SUBJECT struct subject subject = array_of("u1", "3,100000000", (char)_i, "", 0, 1);
-	uint64_t row = 2, column = 50000000, rows_at = strlen("# dtype=|u1 shape=3,100000000 order=C\n");
-	off_t place = (off_t)(1 + (_i == 'C' ? row * 100000000 + column : row + column * 3));
+	END_SUBJECT struct subject subject = array_of("u1", "3,100000000000", (char)_i, "", 0, 1);
+	uint64_t row = 2, length = 100000000000, column = length / 2;
+	uint64_t rows_at = strlen("# dtype=|u1 shape=3,100000000000 order=C\n");
+	off_t place = (off_t)(1 + (_i == 'C' ? row * length + column : row + column * 3));
 
-	ck_assert_int_eq(ftruncate(subject.fd, 300000001), 0);
+	ck_assert_int_eq(ftruncate(subject.fd, (off_t)(3 * length + 1)), 0);
 	ck_assert_int_eq(pwrite(subject.fd, "\x07", 1, place), 1);
-	assert_piece(&subject, rows_at + 4 * (row * 100000000 + column) - 8, 15, "  0   0   7   0");
-	assert_piece(&subject, rows_at + 4 * 100000000 - 6, 10, "0   0\n  0 ");
+	assert_piece(&subject, rows_at + 4 * (row * length + column) - 8, 15, "  0   0   7   0");
+	assert_piece(&subject, rows_at + 4 * length - 6, 10, "0   0\n  0 ");
 }
 END_TEST
 
@@ -351,6 +354,18 @@ START_TEST(read_records_with_large_gaps)
 }
 END_TEST
 
+/* Larger than what is read at a time otherwise. */
+START_TEST(read_large_elements)
+{
+	END_SUBJECT struct subject subject = array_of("V500000", "1,2", (char)_i, "", 0, 0);
+
+	ck_assert_int_eq(ftruncate(subject.fd, 1000000), 0);
+	ck_assert_int_eq(pwrite(subject.fd, "\xab\xcd", 2, 499999), 2);
+	assert_piece(&subject, subject.view.header_size + 1000000 - 4, 9, "00ab cd00");
+	assert_piece(&subject, subject.view.size - 5, 9, "0000\n");
+}
+END_TEST
+
 START_TEST(read_shows_what_others_write)
 {
 	END_SUBJECT struct subject subject = counting("u1", "2", 'C');
@@ -373,8 +388,8 @@ static const struct {
 	{"[('a', [('b', 'S0')], (2147483647, 2147483647, 2147483647, 2))]", "1"},
 	{"[('a', [('b', [('c', 'S0')], (2147483647, 1000))], (2147483647,))]", "1"},
 	{"[('a', [('b', 'S0')], (2147483647,))]", "1000000000"},
-	{"[('a', [('b', 'S0')], (2147483647, 60000000)), ('c', [('d', 'S0')], (2147483647, 60000000)),"
-	 " ('e', [('f', 'S0')], (2147483647, 60000000))]",
+	{"[('a', [('b', 'S0')], (2147483647, 100000000)), ('c', [('d', 'S0')], (2147483647, 100000000)),"
+	 " ('e', [('f', 'S0')], (2147483647, 100000000)), ('g', [('h', 'S0')], (2147483647, 100000000))]",
 	 "0"},
 };
 
@@ -456,6 +471,7 @@ static TCase *large(void)
 		tcase_add_loop_test(tests, read_within_a_long_row, orders[i], orders[i] + 1);
 		tcase_add_loop_test(tests, read_within_a_record_of_many_columns, orders[i], orders[i] + 1);
 		tcase_add_loop_test(tests, read_records_with_large_gaps, orders[i], orders[i] + 1);
+		tcase_add_loop_test(tests, read_large_elements, orders[i], orders[i] + 1);
 	}
 	return tests;
 }
