@@ -72,7 +72,8 @@ static inline uint64_t count_add_release(uint64_t *count, uint64_t n)
 	return __atomic_fetch_add(count, n, __ATOMIC_RELEASE);
 }
 
-/* Letting go of an owner word. Partner: word_cas_seq_cst(), by which the next one takes it. The word before. */
+/* Letting go of an owner word. Partner: word_cas_seq_cst(), by which the next one takes it. The word before.
+ */
 static inline uint32_t word_exchange_release(uint32_t *word, uint32_t value)
 {
 	return __atomic_exchange_n(word, value, __ATOMIC_RELEASE);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Sleeping on a word that processes share, and waking those who do: futex(2), without FUTEX_PRIVATE_FLAG.
+ *
+ * Times are nanoseconds of CLOCK_MONOTONIC. What this module does not do: it says never why a sleep has
+ * ended; its callers look at the word again, in a loop, each time.
+ */
+#include <limits.h>
+#include <stdint.h>
+
+#define SEGFS_FUTEX_NEVER INT64_MAX /* a deadline */
+#define SEGFS_FUTEX_ALL	  INT_MAX   /* sleepers */
+
+/* When a timeout that begins now is over. SEGFS_FUTEX_NEVER if it is negative. */
+int64_t segfs_futex_deadline(int64_t timeout_ns);
+
+/*
+ * Sleep while `word` is `value`, until the deadline or for `nap_ns`, whichever is sooner. `word` may be
+ * mapped for reading only. 0: look again (woken, the word was not `value`, the nap is over, or a signal
+ * handler has run: waits go on after signals, as pthread_mutex_lock(3) does). -ETIMEDOUT: the deadline is
+ * over. -EFAULT: the word is gone, its file having been cut.
+ */
+int segfs_futex_wait(const uint32_t *word, uint32_t value, int64_t deadline, int64_t nap_ns);
+
+/* Wake up to `n` sleepers of all processes. */
+void segfs_futex_wake(const uint32_t *word, int n);
