@@ -20,7 +20,19 @@
  * its words on a robust futex list (set_robust_list(2)). Whoever takes a word by compare-and-swap from a
  * value with SEGFS_OWNER_DIED has been told that its predecessor died. A holder may be killed after it has
  * let go and before it has woken the sleepers, so nobody sleeps longer than SEGFS_NAP_NS without looking
- * again.
+ * again. The kernel sets the bit while other threads of the dying process may be at their last instruction:
+ * who has been told calls membarrier(2) with MEMBARRIER_CMD_GLOBAL_EXPEDITED, for which each process
+ * registers, before it touches what the word protects. (A system call that such a thread is in, say a
+ * read(2) into the protected memory, may end later still.)
+ *
+ * MEMBERS. The kernel compares thread ids as numbers, each in the pid namespace of the thread that ends. Two
+ * threads of different namespaces may have the same, and the end of one would mark what the other holds. So
+ * each area with owner words has member slots, and a thread is one's owner of words there only while it has
+ * the slot number (thread id % SEGFS_MEMBERS): taken, by compare-and-swap from 0 or from a value with
+ * SEGFS_OWNER_DIED to the thread id, before any of the area's words are put on the thread's robust list, and
+ * set to 0 after they have been taken off. If the slot is taken, another thread is made. The slot itself is
+ * put on the list behind the words, so that it is marked after them. Whoever is killed just after taking it
+ * or just before giving it back leaves it taken; slots are many.
  */
 #include <assert.h>
 #include <stddef.h>
@@ -36,6 +48,14 @@ SEGFS_BEGIN
 #define SEGFS_OWNER_DIED 0x40000000u /* FUTEX_OWNER_DIED */
 #define SEGFS_WAITERS	 0x80000000u /* FUTEX_WAITERS */
 #define SEGFS_NAP_NS	 50000000
+
+#define SEGFS_MEMBERS 480
+
+struct segfs_layout_member {
+	uint32_t owner; /* owner word */
+	uint32_t unused;
+};
+static_assert(sizeof(struct segfs_layout_member) == 8, "room for a pointer in the list behind it");
 
 /*
  * A counter that can be waited for. Writers add to `count` (seq_cst), then, if `sleepers` is not 0, set it to
@@ -59,18 +79,21 @@ static_assert(sizeof(struct segfs_layout_event) == SEGFS_LINE, "a cache line");
 
 /*
  * Locking exclusively: compare-and-swap `owner` from 0, or from SEGFS_OWNER_DIED, to one's thread id
- * (seq_cst); then, for each bit of `hint`, wait until that reader's slot is 0 or has SEGFS_OWNER_DIED, which
- * is cleared. Unlocking: exchange `owner` with 0 (release), and wake all if SEGFS_WAITERS was set.
+ * (seq_cst), with SEGFS_WAITERS if one has slept on it; then, for each bit of `hint`, wait until that
+ * reader's slot is 0 or has SEGFS_OWNER_DIED, which is cleared. Who gives up before it is in puts back
+ * SEGFS_OWNER_DIED if it was there. Unlocking: set `crowd` to 0 unless it is; exchange `owner` with 0
+ * (seq_cst); if SEGFS_WAITERS was set, wake one, or all if `crowd` was not 0 or is not (seq_cst).
  *
  * Locking shared: set one's bit in `hint` (seq_cst) unless it is set, compare-and-swap one's slot from 0 to
  * one's thread id (seq_cst), set the bit again should it be gone, read `owner` (seq_cst). If it has a thread
- * id, give up the slot and sleep on `owner`, with SEGFS_WAITERS set there. Unlocking: exchange the slot with
- * 0 (release), and wake if SEGFS_WAITERS was set. Of the two who each write their own word and then read the
- * other's, one sees the other: that is why these are seq_cst.
+ * id, give up the slot, set `crowd` (seq_cst), set SEGFS_WAITERS in `owner`, and sleep on that. Unlocking:
+ * exchange the slot with 0 (release), and wake all if SEGFS_WAITERS was set. Of the two who each write their
+ * own word and then read the other's, one sees the other: that is why these are seq_cst.
  *
  * `hint` saves the writer from reading 64 lines. Readers only set bits; the holder of `owner` clears that of
  * a free slot, and sets it again if the slot is not free when looked at once more after that. So a reader
- * that is in has its bit set, and a bit that is set for nobody costs one look.
+ * that is in has its bit set, and a bit that is set for nobody costs one look. A holder that dies between
+ * the two leaves a bit unset: whoever takes `owner` from SEGFS_OWNER_DIED first sets all bits of `hint`.
  *
  * Once an exclusive holder has died, `owner` keeps SEGFS_OWNER_DIED until the next exclusive holder: shared
  * holders are told as well, each time. `deaths` counts the exclusive holders that have died, and is added to
@@ -88,11 +111,13 @@ struct segfs_layout_control {
 	uint32_t owner;	 /* owner word and futex word of the exclusive lock */
 	uint32_t deaths; /* by the holder, relaxed; read by anybody */
 	uint64_t hint;	 /* which reader slots may be in use */
-	uint8_t unused2[48];
+	uint32_t crowd;	 /* 0 or 1: readers sleep on `owner` */
+	uint8_t unused2[44];
 
 	struct segfs_layout_event event; /* publish adds 1; the count is the segment's version */
 
-	uint8_t unused3[4096 - 3 * SEGFS_LINE];
+	uint8_t unused3[SEGFS_LINE];
+	struct segfs_layout_member members[SEGFS_MEMBERS];
 
 	struct {
 		uint32_t owner; /* owner word and futex word: this reader holds the lock */
@@ -101,6 +126,7 @@ struct segfs_layout_control {
 };
 static_assert(offsetof(struct segfs_layout_control, owner) == 64, "written by lockers");
 static_assert(offsetof(struct segfs_layout_control, event) == 128, "written by publishers");
+static_assert(offsetof(struct segfs_layout_control, members) == 256, "the rest of the page");
 static_assert(offsetof(struct segfs_layout_control, readers) == 4096, "written by readers");
 static_assert(sizeof(struct segfs_layout_control) == 8192, "two pages");
 
@@ -170,12 +196,13 @@ struct segfs_layout_ring {
 	struct segfs_layout_event
 		released; /* added to by consumers, only if `sleepers` is set: a producer waits */
 
-	uint8_t unused4[4096 - 4 * SEGFS_LINE];
+	struct segfs_layout_member members[SEGFS_MEMBERS];
 
 	struct segfs_layout_consumer consumers[SEGFS_RING_CONSUMERS];
 };
 static_assert(offsetof(struct segfs_layout_ring, dtype) == 120, "behind what is fixed");
 static_assert(offsetof(struct segfs_layout_ring, producer) == 4096, "a page of its own");
+static_assert(offsetof(struct segfs_layout_ring, members) == 4096 + 4 * SEGFS_LINE, "the rest of the page");
 static_assert(offsetof(struct segfs_layout_ring, consumers) == 8192, "and another");
 static_assert(sizeof(struct segfs_layout_ring) == 16384, "four pages");
 
@@ -216,8 +243,12 @@ struct segfs_layout_table {
 	uint8_t unused[40];
 	char dtype[4032]; /* of the record, a descr list as numpy writes it, ends in NUL */
 
+	struct segfs_layout_member members[SEGFS_MEMBERS];
+	uint8_t unused2[4096 - 8 * SEGFS_MEMBERS];
+
 	struct segfs_layout_field fields[];
 };
-static_assert(offsetof(struct segfs_layout_table, fields) == 4096, "a page");
+static_assert(offsetof(struct segfs_layout_table, members) == 4096, "a page");
+static_assert(offsetof(struct segfs_layout_table, fields) == 8192, "and another");
 
 SEGFS_END
