@@ -58,14 +58,19 @@ struct segfs_layout_member {
 static_assert(sizeof(struct segfs_layout_member) == 8, "room for a pointer in the list behind it");
 
 /*
- * A counter that can be waited for. Writers add to `count` (seq_cst), then, if `sleepers` is not 0, set it to
- * 0 (exchange) and wake all who sleep on the low half of `count`. A waiter sets `sleepers` to 1 (seq_cst),
- * reads `count` once more (seq_cst), and sleeps if it has still not come; whoever may only read sleeps for
- * short times instead. A stale `sleepers` costs a needless system call, no wake-up.
+ * A counter that can be waited for. Who changes `count` (seq_cst) then reads `sleepers` (seq_cst) and, if
+ * that is not 0, sets it to 0 (exchange) and wakes all who sleep on it. A waiter sets `sleepers` to 1
+ * (seq_cst), reads `count` once more (seq_cst), and, if it has still not come, sleeps on `sleepers` while
+ * that is 1; whoever may only read sleeps for short times instead. A stale 1 costs a needless system call, no
+ * wake-up.
+ *
+ * `sleepers` is the futex word, not `count`, as it is what a waker changes last: with two waiters, one that
+ * had seen the new count, and set `sleepers` before the waker cleared it for the other, would sleep on that
+ * count with nobody knowing. This way futex(2) finds the 1 gone, and does not sleep.
  */
 struct segfs_layout_event {
-	uint64_t count;	   /* the low half is a futex word */
-	uint32_t sleepers; /* 0 or 1 */
+	uint64_t count;
+	uint32_t sleepers; /* futex word: 0 or 1 */
 	uint32_t unused[13];
 };
 static_assert(sizeof(struct segfs_layout_event) == SEGFS_LINE, "a cache line");
