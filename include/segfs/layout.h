@@ -138,30 +138,51 @@ static_assert(sizeof(struct segfs_layout_control) == 8192, "two pages");
 /* ------------------------------------------------------------------------------------------------------------
  * The ring: frames of fixed size from one producer to many consumers. The header is at the start of the
  * segment, the frames begin at `offset`; frame number i, counted from 0 for ever, lies at
- * offset + (i % capacity) * stride.
+ * offset + (i % capacity) * stride. The frames fill whole pages, so that they can be mapped twice, one
+ * mapping right behind the other: then any `capacity` frames in a row are contiguous, wherever they begin.
+ *
+ * Three counters tell what can be read: frames before `begun` - `capacity` have been overwritten, or are
+ * about to be; those from there to `committed` are whole; those from there to `begun` are being written.
+ * Always committed <= begun <= committed + capacity <= 2^63: whoever reads `committed`, `begun` and
+ * `committed` again, in this order, and finds anything else reads nonsense, and says so.
+ *
+ * The producer: take `producer`; go on from `committed`. If the predecessor died, wait SEGFS_RING_SETTLE_NS
+ * first, for a system call that one of its threads may still be in. For each frame: wait for room (policy
+ * `block`), store `begun`, write the frame, store `committed`.
+ *
+ * A consumer of a `block` ring takes a place among `consumers` and is waited for. In an `overwrite` ring a
+ * place serves only to be seen. Without one, and without any permission to write, whoever can read the
+ * segment can follow either ring: read `committed` (acquire), copy the frame, check `begun` as described
+ * there.
  */
 #define SEGFS_RING_MAGIC     "SEGFSRNG"
 #define SEGFS_RING_VERSION   1
 #define SEGFS_RING_CONSUMERS 64
 #define SEGFS_RING_NDIM	     8
-#define SEGFS_RING_IDLE	     UINT64_MAX
+#define SEGFS_RING_SETTLE_NS 5000000
 
 enum {
 	SEGFS_RING_BLOCK = 0,	  /* the producer waits for the slowest consumer */
 	SEGFS_RING_OVERWRITE = 1, /* it waits for nobody */
 };
 
-/* A place for one consumer; free if `owner` is 0 or has SEGFS_OWNER_DIED. Written by its consumer alone, but
- * that whoever finds it dead frees it. */
+/*
+ * A place for one consumer; free if `owner` is 0 or has SEGFS_OWNER_DIED, whatever the rest says. Written by
+ * its consumer alone, but that whoever finds the owner dead may compare-and-swap that to 0.
+ */
 struct segfs_layout_consumer {
 	uint32_t owner; /* owner word */
 	uint32_t unused;
 	/*
-	 * The next frame it wants: all before have been released (release; the producer's acquire makes the
-	 * consumer's reads come before the overwriting). SEGFS_RING_IDLE: the producer does not wait for it.
-	 * A consumer joins by storing `committed` here (seq_cst) and reading that again (seq_cst) until it
-	 * has not changed in between: a producer that did not see it join counts from a `committed` no later
-	 * than that.
+	 * The next frame it wants: all before have been released. It stores (seq_cst) `next`, then reads
+	 * `released.sleepers` (seq_cst); a producer that waits sets the latter, then reads the former: one
+	 * sees the other. The producer's read makes the consumer's reads come before the overwriting.
+	 *
+	 * The producer may begin frame i if i < next + capacity for each owned place, and it may remember
+	 * such an i: no later ones than `capacity` from what was committed when it looked. A consumer joins
+	 * by taking `owner`, storing `committed` or less here (seq_cst) and reading `committed` again
+	 * (seq_cst): from that frame on the producer waits for it, as it has either seen it or looked before
+	 * that frame was committed. Earlier ones may be overwritten under its eyes; `begun` tells.
 	 */
 	uint64_t next;
 	uint64_t lost; /* frames overwritten before it came to them; for people to look at, relaxed */
@@ -176,8 +197,8 @@ struct segfs_layout_ring {
 	uint32_t policy;
 	uint64_t frame_size; /* bytes of data in a frame */
 	uint64_t stride;     /* bytes from a frame to the next, a multiple of 64 */
-	uint64_t capacity;   /* frames, at least 2 */
-	uint64_t offset;     /* of frame 0 in the file, a multiple of 4096 */
+	uint64_t capacity;   /* frames, at least 2; capacity * stride is a multiple of the page size */
+	uint64_t offset;     /* of frame 0 in the file, behind this header; a multiple of the page size */
 	uint32_t ndim;
 	uint32_t unused;
 	uint64_t shape[SEGFS_RING_NDIM]; /* of one frame, in C order */
@@ -186,20 +207,25 @@ struct segfs_layout_ring {
 	/* The producer's. */
 	uint32_t producer; /* owner word: there is one at a time */
 	uint32_t epoch;	   /* how many there have been; by the producer, relaxed */
-	uint8_t unused2[SEGFS_LINE - 8];
+	uint64_t dropped;  /* consumers that died in their place; added to by who frees that, relaxed */
+	uint8_t unused2[SEGFS_LINE - 16];
 
 	/*
-	 * Frames begun: stored (relaxed) before the first byte of a frame is written, with a release fence
-	 * behind. A consumer reads a frame, issues an acquire fence, and reads this (relaxed): frame i was
-	 * not touched meanwhile if begun <= i + capacity. Never less than before: a frame that a dead
-	 * producer began is begun again under the same number.
+	 * Frames begun: stored (release, so that it is not seen before the `committed` that allowed it)
+	 * before the first byte of a frame is written, with a release fence behind. A consumer reads a frame,
+	 * issues an acquire fence, and reads this (relaxed): frame i was not touched meanwhile if begun <= i
+	 * + capacity. Never less than before: a frame that a dead producer began is begun again under the
+	 * same number, and `begun` stays as it is until more are.
 	 */
 	uint64_t begun;
 	uint8_t unused3[SEGFS_LINE - 8];
 
-	struct segfs_layout_event committed; /* the count: frames that can be read (release / acquire) */
-	struct segfs_layout_event
-		released; /* added to by consumers, only if `sleepers` is set: a producer waits */
+	/* The count: frames that can be read. Only the producer changes it, and so stores it (seq_cst, for
+	 * the sleepers' sake); who only reads frames reads it with acquire. */
+	struct segfs_layout_event committed;
+	/* Counts nothing. A producer that finds no room sets `sleepers`, looks once more, and sleeps; a
+	 * consumer that has changed `next`, or left, wakes it. */
+	struct segfs_layout_event released;
 
 	struct segfs_layout_member members[SEGFS_MEMBERS];
 
