@@ -45,16 +45,17 @@ static void publish_next(struct segfs_ring *ring)
 		segfs_ring_wake(&ring->header->released);
 }
 
+/* Until `next` changes, the producer waits for what the dead one was reading. */
 static bool take_place(struct segfs_ring *ring, struct segfs_layout_consumer *place, uint32_t me)
 {
 	uint32_t old = ring_owner(&place->owner);
 
-	if (!(old & SEGFS_OWNER_DIED) && (old & SEGFS_OWNER_TID) != 0)
+	if (ring_lives(ring->header, old) || !ring_take(&place->owner, old, me))
 		return false;
-	if (!ring_take(&place->owner, old, me))
-		return false;
-	if (old & SEGFS_OWNER_DIED)
+	if (!ring_is_free(old)) {
 		ring_count_dropped(ring->header);
+		segfs_robust_settle();
+	}
 	ring_set_lost(place, 0);
 	ring->consumer.owner = me;
 	ring->consumer.place = place;
@@ -93,8 +94,8 @@ static int begin(struct segfs_ring *ring, enum segfs_ring_start start)
 	return 0;
 }
 
-/* The place holds what is committed before we look where to begin: frames committed after that look are kept
- * for us, as layout.h explains. */
+/* First the place, then a look at what is committed: from there on frames are kept for us, as layout.h
+ * explains. */
 SEGFS_PUBLIC int segfs_ring_join(struct segfs_ring *ring, enum segfs_ring_start start)
 {
 	int r, me = segfs_robust_owner(ring->area);
@@ -106,7 +107,6 @@ SEGFS_PUBLIC int segfs_ring_join(struct segfs_ring *ring, enum segfs_ring_start 
 	r = take_any_place(ring, (uint32_t)me);
 	if (r < 0)
 		return r;
-	ring_set_next(ring->consumer.place, ring_committed(ring->header));
 	r = begin(ring, start);
 	if (r < 0)
 		give_up_place(ring);

@@ -13,14 +13,11 @@
 static int take_word(struct segfs_ring *ring, uint32_t me)
 {
 	uint32_t *word = &ring->header->producer, old = ring_owner(word);
-	bool died = old & SEGFS_OWNER_DIED;
 
-	if (!died && (old & SEGFS_OWNER_TID) != 0)
-		return -EBUSY;
-	if (!ring_take(word, old, me))
+	if (ring_lives(ring->header, old) || !ring_take(word, old, me))
 		return -EBUSY;
 	ring->producer.owner = me;
-	return died;
+	return !ring_is_free(old);
 }
 
 /* No thread of the dead producer can execute another instruction, after the first; and what one may still be
@@ -109,10 +106,10 @@ static uint64_t first_wanted(struct segfs_ring *ring)
 		struct segfs_layout_consumer *place = &ring->header->consumers[i];
 		uint32_t owner = ring_owner(&place->owner);
 
-		if (owner & SEGFS_OWNER_DIED)
-			drop(ring, place, owner);
-		else if (owner & SEGFS_OWNER_TID)
+		if (ring_lives(ring->header, owner))
 			first = MIN(first, ring_next(place));
+		else if (!ring_is_free(owner))
+			drop(ring, place, owner);
 	}
 	return first;
 }

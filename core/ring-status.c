@@ -4,12 +4,13 @@
 #include <inttypes.h>
 
 #include "ring-internal.h"
+#include "ring-words.h"
 #include "text.h"
 #include "util.h"
 
-static uint32_t alive(uint32_t owner)
+static uint32_t alive(const struct segfs_layout_ring *header, uint32_t owner)
 {
-	return owner & SEGFS_OWNER_DIED ? 0 : owner & SEGFS_OWNER_TID;
+	return ring_lives(header, owner) ? owner & SEGFS_OWNER_TID : 0;
 }
 
 /* The copy is not of one moment: a consumer may be ahead of the `committed` that was read before it. */
@@ -19,10 +20,10 @@ static void add_consumer(struct segfs_ring_status *status, const struct segfs_la
 	uint64_t next = MIN(place->next, status->committed);
 	unsigned n = status->n_consumers;
 
-	if (!alive(place->owner))
+	if (!alive(header, place->owner))
 		return;
 	status->consumers[n].place = i;
-	status->consumers[n].consumer = alive(place->owner);
+	status->consumers[n].consumer = alive(header, place->owner);
 	status->consumers[n].lag = status->committed - next;
 	status->consumers[n].lost = place->lost;
 	status->n_consumers++;
@@ -33,8 +34,8 @@ static void fill(struct segfs_ring_status *status, const struct segfs_layout_rin
 	status->committed = header->committed.count;
 	status->begun = header->begun;
 	status->dropped = header->dropped;
-	status->producer = alive(header->producer);
-	status->producer_died = header->producer & SEGFS_OWNER_DIED;
+	status->producer = alive(header, header->producer);
+	status->producer_died = status->producer == 0 && !ring_is_free(header->producer);
 	status->epoch = header->epoch;
 	for (uint32_t i = 0; i < SEGFS_RING_CONSUMERS; i++)
 		add_consumer(status, header, i);

@@ -45,14 +45,14 @@ static int nap(struct segfs_layout_event *event, bool wakeable,
 	       bool (*ready)(struct segfs_ring *ring, uint64_t wanted), uint64_t wanted,
 	       struct segfs_ring *ring, const struct segfs_patience *patience)
 {
-	uint32_t nobody = 0;
+	uint32_t sleepers;
 
 	if (!wakeable)
-		return segfs_futex_wait(&nobody, 0, patience->end, BLIND_NAP_NS);
-	ring_set_sleeps(event);
+		return segfs_futex_wait(&event->sleepers, ring_sleepers(event), patience->end, BLIND_NAP_NS);
+	sleepers = ring_set_sleeps(event);
 	if (ready(ring, wanted))
 		return 0;
-	return segfs_futex_wait(&event->sleepers, 1, patience->end, SEGFS_NAP_NS);
+	return segfs_futex_wait(&event->sleepers, sleepers, patience->end, SEGFS_NAP_NS);
 }
 
 int segfs_ring_wait(struct segfs_layout_event *event, bool wakeable,
@@ -72,8 +72,8 @@ int segfs_ring_wait(struct segfs_layout_event *event, bool wakeable,
 
 void segfs_ring_wake(struct segfs_layout_event *event)
 {
-	if (!ring_sleeps(event))
-		return;
-	ring_clear_sleeps(event);
-	segfs_futex_wake(&event->sleepers, SEGFS_FUTEX_ALL);
+	uint32_t sleepers = ring_sleepers(event);
+
+	if (sleepers % 2 == 1 && ring_clear_sleeps(event, sleepers))
+		segfs_futex_wake(&event->sleepers, SEGFS_FUTEX_ALL);
 }

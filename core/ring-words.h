@@ -51,28 +51,29 @@ static inline uint64_t ring_committed(const struct segfs_layout_ring *header)
 /* ---- sleeping on an event */
 
 /* By who is going to sleep, before it looks once more for what it waits for (seq_cst); partner:
- * ring_sleeps(). */
-static inline void ring_set_sleeps(struct segfs_layout_event *event)
+ * ring_sleepers(). Returns what to sleep on. */
+static inline uint32_t ring_set_sleeps(struct segfs_layout_event *event)
 {
-	word_store_seq_cst(&event->sleepers, 1);
+	return word_or_seq_cst(&event->sleepers, 1) | 1;
 }
 
-/* By who has changed something that others may wait for. */
-static inline bool ring_sleeps(const struct segfs_layout_event *event)
+/* By who has changed something that others may wait for: odd, if somebody does. */
+static inline uint32_t ring_sleepers(const struct segfs_layout_event *event)
 {
-	return word_load_seq_cst(&event->sleepers) != 0;
+	return word_load_seq_cst(&event->sleepers);
 }
 
-/* Before the wake-up: who sets it later has looked later than what it is woken for. */
-static inline void ring_clear_sleeps(struct segfs_layout_event *event)
+/* Before the wake-up: who sets the bit later has looked later than what it is woken for, and who has set it
+ * and does not sleep yet finds another number. False: somebody else wakes them. */
+static inline bool ring_clear_sleeps(struct segfs_layout_event *event, uint32_t sleepers)
 {
-	word_exchange_seq_cst(&event->sleepers, 0);
+	return word_cas_seq_cst(&event->sleepers, &sleepers, sleepers + 1);
 }
 
 /* ---- a consumer's place */
 
 /* By the consumer: what it read of the frames before `next` it has read (release; partner: ring_next()); and
- * before it looks for a sleeping producer, or at `committed` when joining (seq_cst). */
+ * before it looks for a sleeping producer (seq_cst; partner: ring_set_sleeps()). */
 static inline void ring_set_next(struct segfs_layout_consumer *place, uint64_t next)
 {
 	count_store_seq_cst(&place->next, next);
@@ -88,6 +89,22 @@ static inline uint64_t ring_next(const struct segfs_layout_consumer *place)
 static inline uint32_t ring_owner(const uint32_t *word)
 {
 	return word_load_seq_cst(word);
+}
+
+static inline bool ring_is_free(uint32_t owner)
+{
+	return (owner & (SEGFS_OWNER_DIED | SEGFS_OWNER_TID)) == 0;
+}
+
+/* Of an owner word as it was read: does its process live? Who took it while dying, behind the kernel's mark,
+ * has no member slot any more. Acquire: the slot is looked at after the word; partner: who takes the slot
+ * first (core/robust.c). */
+static inline bool ring_lives(const struct segfs_layout_ring *header, uint32_t owner)
+{
+	uint32_t tid = owner & SEGFS_OWNER_TID;
+
+	return !ring_is_free(owner) && !(owner & SEGFS_OWNER_DIED) &&
+	       word_load_acquire(&header->members[tid % SEGFS_MEMBERS].owner) == tid;
 }
 
 /* Take or free a word that has `expected` in it. Acquire: what the one before did comes before; partner:

@@ -33,6 +33,10 @@
  * set to 0 after they have been taken off. If the slot is taken, another thread is made. The slot itself is
  * put on the list behind the words, so that it is marked after them. Whoever is killed just after taking it
  * or just before giving it back leaves it taken; slots are many.
+ *
+ * A dying process may take a word at its last instruction, behind the kernel's back, which has been at its
+ * list already. So in an area with member slots an owner word whose thread id is not in the slot for it means
+ * the same as SEGFS_OWNER_DIED. (The word is read before the slot.)
  */
 #include <assert.h>
 #include <stddef.h>
@@ -59,18 +63,18 @@ static_assert(sizeof(struct segfs_layout_member) == 8, "room for a pointer in th
 
 /*
  * A counter that can be waited for. Who changes `count` (seq_cst) then reads `sleepers` (seq_cst) and, if
- * that is not 0, sets it to 0 (exchange) and wakes all who sleep on it. A waiter sets `sleepers` to 1
- * (seq_cst), reads `count` once more (seq_cst), and, if it has still not come, sleeps on `sleepers` while
- * that is 1; whoever may only read sleeps for short times instead. A stale 1 costs a needless system call, no
- * wake-up.
+ * that is odd, adds 1 to it (compare-and-swap; if that fails, somebody else has) and wakes all who sleep on
+ * it. A waiter sets the lowest bit of `sleepers` (seq_cst), reads `count` once more (seq_cst), and, if it has
+ * still not come, sleeps while `sleepers` is what that made of it; whoever may only read sleeps for short
+ * times instead. An odd number that a dead waiter left costs a needless system call, no wake-up.
  *
- * `sleepers` is the futex word, not `count`, as it is what a waker changes last: with two waiters, one that
- * had seen the new count, and set `sleepers` before the waker cleared it for the other, would sleep on that
- * count with nobody knowing. This way futex(2) finds the 1 gone, and does not sleep.
+ * It must be this word that is slept on, and never twice the same. A waiter may come while the waker is about
+ * to wake: sleeping on `count`, it would have seen the new one, and then have its bit taken away; and were it
+ * a mere bit, another waiter might set that again for the one which has looked before and does not sleep yet.
  */
 struct segfs_layout_event {
 	uint64_t count;
-	uint32_t sleepers; /* futex word: 0 or 1 */
+	uint32_t sleepers; /* futex word: odd if somebody sleeps */
 	uint32_t unused[13];
 };
 static_assert(sizeof(struct segfs_layout_event) == SEGFS_LINE, "a cache line");
@@ -167,8 +171,8 @@ enum {
 };
 
 /*
- * A place for one consumer; free if `owner` is 0 or has SEGFS_OWNER_DIED, whatever the rest says. Written by
- * its consumer alone, but that whoever finds the owner dead may compare-and-swap that to 0.
+ * A place for one consumer; free if `owner` is 0 or its owner is dead, whatever the rest says. Written by its
+ * consumer alone, but that whoever finds the owner dead may compare-and-swap that to 0.
  */
 struct segfs_layout_consumer {
 	uint32_t owner; /* owner word */
@@ -180,9 +184,10 @@ struct segfs_layout_consumer {
 	 *
 	 * The producer may begin frame i if i < next + capacity for each owned place, and it may remember
 	 * such an i: no later ones than `capacity` from what was committed when it looked. A consumer joins
-	 * by taking `owner`, storing `committed` or less here (seq_cst) and reading `committed` again
-	 * (seq_cst): from that frame on the producer waits for it, as it has either seen it or looked before
-	 * that frame was committed. Earlier ones may be overwritten under its eyes; `begun` tells.
+	 * by taking `owner` (seq_cst), then reading `committed` (seq_cst), then storing that here, or less:
+	 * from that frame on the producer waits for it. It has either looked before `owner` was taken, and so
+	 * before that frame was committed; or it sees the place, with the number of its former consumer,
+	 * which is no greater. Earlier frames may be overwritten under the consumer's eyes; `begun` tells.
 	 */
 	uint64_t next;
 	uint64_t lost; /* frames overwritten before it came to them; for people to look at, relaxed */

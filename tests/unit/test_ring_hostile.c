@@ -128,6 +128,23 @@ START_TEST(header_of_random_bytes_gives_errors)
 }
 END_TEST
 
+/* As a process leaves it that took a word at its last instruction. */
+START_TEST(words_without_a_member_are_the_deads)
+{
+	SEGFS_CLOSE int fd = ring_file(PAGE, 3, SEGFS_RING_BLOCK);
+	RING_CLOSE struct segfs_ring *ring = ring_open(fd);
+	struct segfs_layout_consumer place = {.owner = 4711};
+	uint32_t owner = 4711;
+
+	ck_assert_int_eq(pwrite(fd, &owner, 4, offsetof(struct segfs_layout_ring, producer)), 4);
+	ck_assert_int_eq(pwrite(fd, &place, sizeof(place), offsetof(struct segfs_layout_ring, consumers[5])),
+			 sizeof(place));
+	ck_assert_int_eq(segfs_ring_attach(ring), 1);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(ring_write(ring, 3), 3);
+}
+END_TEST
+
 static void scribble(int fd)
 {
 	uint8_t *header = mmap(NULL, 16384, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -199,6 +216,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, open_extreme_fields_fail_or_fit, 0, COUNT_OF(fields));
 	tcase_add_test(tc, header_of_random_bytes_gives_errors);
+	tcase_add_test(tc, words_without_a_member_are_the_deads);
 	tcase_add_loop_test(tc, header_that_changes_in_use_gives_errors, 0, 2);
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(suite, tc);
