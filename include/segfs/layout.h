@@ -243,31 +243,66 @@ static_assert(offsetof(struct segfs_layout_ring, consumers) == 8192, "and anothe
 static_assert(sizeof(struct segfs_layout_ring) == 16384, "four pages");
 
 /* ------------------------------------------------------------------------------------------------------------
- * The table: the fields of one record, each read and written on its own. The header is at the start of the
- * segment; behind it come `n_fields` entries, then the values, two copies of each.
+ * The table: the fields of one record, each read and written on its own, and all of them read as they were at
+ * one moment. The header is at the start of the segment; behind it come `n_fields` entries, one for each
+ * named field of the dtype, in its order; behind these the values, SEGFS_TABLE_COPIES of each. The copies of
+ * a field lie side by side, and no two fields' copies share a byte.
  */
 #define SEGFS_TABLE_MAGIC   "SEGFSTBL"
 #define SEGFS_TABLE_VERSION 1
 #define SEGFS_TABLE_NAME    32
+#define SEGFS_TABLE_COPIES  4
 
 /*
- * The valid copy of a field is number `count` % 2. A writer takes `owner`, writes the other copy, and adds 1
- * to `count` (release); so one that dies in between has changed nothing that is read. A reader reads `count`
- * (acquire), the copy, issues an acquire fence and reads `count` again (relaxed): if it is the same, the
- * value is whole. Several fields are of one moment if all counts are the same before and behind.
+ * STATE is one word, so that it changes in one step:
+ *
+ *	bits 0-1   `now`: the copy that is the value
+ *	bits 2-3   `kept`: the copy that was the value when the last snapshot was taken
+ *	bit 4      the low bit of the age (below) that the field is in
+ *	bits 5-63  a serial number, grows with every change of this word
+ *
+ * Reading: read `state` (seq_cst), the copy `now`, issue an acquire fence, and read `state` again (relaxed).
+ * The value is whole if the serial number has grown by 1 at most.
+ *
+ * Writing: take `owner` (acquire) and read `state` (seq_cst). Of the copies behind `now`, in turn, take the
+ * first that is not `kept`. Issue a release fence; write the copy and its number in `counts`, one more than
+ *that of `now`. Then read `state` and after it `age` (both seq_cst). If `age` is odd, help (below) and read
+ *both again. Else compare-and-swap `state` (seq_cst) to have the copy as `now` and the serial number 1
+ *higher; if that fails, read both again. Let go of `owner`. A writer that dies has changed nothing that is
+ *read, or all of it.
+ *
+ * Why a reader may be one change behind: a copy that was the value is written into again only after two more
+ * changes, and the fence comes between those and the writing. That is what the fourth copy is for, beside
+ * `now`, `kept` and the one being written: a reader as slow as the writer gets through.
+ *
+ * A SNAPSHOT is the record as it was when `age` became even. `age` is twice the number of snapshots so far,
+ * and odd while one is taken. Whoever takes one holds `taker`, the owner word of the header, helps if `age`
+ * is odd already, adds 1 to `age` (compare-and-swap, seq_cst) and helps; the record is then made of all
+ *`kept` copies, and is right if `age` is the same behind an acquire fence. To help with the odd age a: for
+ *each field, read `state` and then `age` (both seq_cst); stop if `age` is not a any more; pass over the field
+ *if its bit 4 is not bit 1 of a; else compare-and-swap `state` (seq_cst) to have `kept` = `now`, bit 4
+ *inverted and a serial number 1 higher, and look again if that fails. When all are done, compare-and-swap
+ *`age` from a to a + 1 (seq_cst).
+ *
+ * Once a field has been helped, nothing is committed to it until `age` is even: a writer that has read an
+ *even age before has its compare-and-swap fail. So at the moment when `age` becomes even, `kept` is `now` in
+ *all fields. Nobody waits for anybody: a writer that meets an odd age helps, which is one compare-and-swap a
+ * field. Whoever may only read takes all states, all values and all states again until none has changed.
  */
 struct segfs_layout_field {
 	char name[SEGFS_TABLE_NAME]; /* UTF-8, ends in NUL unless it is that long; written once */
 	uint64_t offset;	     /* of copy 0 in the file, a multiple of 64; written once */
-	uint64_t stride;	     /* from copy 0 to copy 1, a multiple of 64; written once */
-	uint64_t size;		     /* bytes of a value; written once */
+	uint64_t stride;	     /* from a copy to the next, a multiple of 64; written once */
+	uint64_t size;		     /* bytes of a value, not 0; written once */
 	uint64_t at;		     /* where it is in the record; written once */
 
-	uint64_t count;
-	uint32_t owner; /* owner word: a writer is at it */
-	uint8_t unused[SEGFS_LINE - 12];
+	uint64_t state;
+	uint64_t counts[SEGFS_TABLE_COPIES]; /* which value a copy holds: 0, the first; or the n-th written */
+	uint32_t owner;			     /* owner word and futex word: a writer is at it */
+	uint8_t unused[SEGFS_LINE - 44];
 };
-static_assert(offsetof(struct segfs_layout_field, count) == SEGFS_LINE, "apart from what never changes");
+static_assert(offsetof(struct segfs_layout_field, state) == SEGFS_LINE, "apart from what never changes");
+static_assert(offsetof(struct segfs_layout_field, owner) == SEGFS_LINE + 40, "with what its holder writes");
 static_assert(sizeof(struct segfs_layout_field) == 2 * SEGFS_LINE, "two lines");
 
 struct segfs_layout_table {
@@ -277,13 +312,22 @@ struct segfs_layout_table {
 	uint32_t n_fields;
 	uint64_t record_size; /* itemsize of the dtype, bytes */
 	uint8_t unused[40];
-	char dtype[4032]; /* of the record, a descr list as numpy writes it, ends in NUL */
+
+	uint64_t age; /* read by all writers, changed by snapshots only */
+	uint8_t unused2[SEGFS_LINE - 8];
+
+	uint32_t taker; /* owner word and futex word: a snapshot is being taken */
+	uint8_t unused3[SEGFS_LINE - 4];
+
+	char dtype[3904]; /* of the record, a descr list as numpy writes it, ends in NUL; written once */
 
 	struct segfs_layout_member members[SEGFS_MEMBERS];
-	uint8_t unused2[4096 - 8 * SEGFS_MEMBERS];
+	uint8_t unused4[4096 - 8 * SEGFS_MEMBERS];
 
 	struct segfs_layout_field fields[];
 };
+static_assert(offsetof(struct segfs_layout_table, age) == SEGFS_LINE, "apart from what never changes");
+static_assert(offsetof(struct segfs_layout_table, taker) == 2 * SEGFS_LINE, "waited for, age is not");
 static_assert(offsetof(struct segfs_layout_table, members) == 4096, "a page");
 static_assert(offsetof(struct segfs_layout_table, fields) == 8192, "and another");
 
