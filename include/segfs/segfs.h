@@ -6,3 +6,4 @@
 #include <segfs/dtype.h>
 #include <segfs/npy.h>
 #include <segfs/segment.h>
+#include <segfs/table.h>
