@@ -6,4 +6,5 @@
 #include <segfs/dtype.h>
 #include <segfs/npy.h>
 #include <segfs/segment.h>
+#include <segfs/slots.h>
 #include <segfs/table.h>
