@@ -7,20 +7,32 @@
 
 void segfs_table_copy_in(uint64_t *shared, const void *from, size_t size)
 {
-	for (size_t done = 0; done < size; done += sizeof(*shared)) {
-		uint64_t word = 0;
+	const char *byte = from;
+	uint64_t word;
 
-		memcpy(&word, (const char *)from + done, MIN(sizeof(word), size - done));
+	for (; size >= sizeof(word); size -= sizeof(word), byte += sizeof(word)) {
+		memcpy(&word, byte, sizeof(word));
 		count_store_relaxed(shared++, word);
+	}
+	if (size > 0) {
+		word = 0;
+		memcpy(&word, byte, size);
+		count_store_relaxed(shared, word);
 	}
 }
 
 void segfs_table_copy_out(void *to, const uint64_t *shared, size_t size)
 {
-	for (size_t done = 0; done < size; done += sizeof(*shared)) {
-		uint64_t word = count_load_relaxed(shared++);
+	char *byte = to;
+	uint64_t word;
 
-		memcpy((char *)to + done, &word, MIN(sizeof(word), size - done));
+	for (; size >= sizeof(word); size -= sizeof(word), byte += sizeof(word)) {
+		word = count_load_relaxed(shared++);
+		memcpy(byte, &word, sizeof(word));
+	}
+	if (size > 0) {
+		word = count_load_relaxed(shared);
+		memcpy(byte, &word, size);
 	}
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "table-internal.h"
 
-/* About the time that a writer of a small value needs for a few of them: sleeping costs more. */
-#define SPINS 100
+/* The longest of the pauses between two looks before going to sleep, which costs more than all of them. Each
+ * is twice the one before: who looks often takes the cache line from the one who is to finish. */
+#define PAUSES 64
 
 /* 0 or 1 as segfs_table_take(), or -EBUSY. With `flags` it is marked as soon as it is taken. */
 static int try_take(uint32_t *word, uint32_t me, uint32_t flags)
@@ -20,8 +21,9 @@ static int spin(uint32_t *word, uint32_t me)
 {
 	int r = try_take(word, me, 0);
 
-	for (unsigned i = 0; r == -EBUSY && i < SPINS; i++) {
-		cpu_pause();
+	for (unsigned n = 1; r == -EBUSY && n <= PAUSES; n *= 2) {
+		for (unsigned i = 0; i < n; i++)
+			cpu_pause();
 		r = try_take(word, me, 0);
 	}
 	return r;
