@@ -137,7 +137,7 @@ static int snapshot_by_luck(struct segfs_table *table, char *record, int64_t tim
 	int64_t deadline = segfs_futex_deadline(timeout_ns);
 
 	while (!look(table, record)) {
-		if (segfs_futex_deadline(0) >= deadline)
+		if (segfs_futex_is_over(deadline))
 			return -EAGAIN;
 		cpu_pause();
 	}

@@ -49,7 +49,8 @@ SEGFS_PUBLIC int segfs_table_format(int fd, const struct segfs_dtype *dtype);
  * then writing is refused.
  *
  * 0, or -EINVAL (no table, not one of this version, or damaged: entries that contradict the dtype, lie
- * outside of the file or upon each other), -ENOMEM, or -errno of fstat(2), pread(2), mmap(2) or of making a
+ * outside of the file or upon each other), -EUSERS (hundreds of
+ * processes have it open), -ENOMEM, or -errno of fstat(2), pread(2), mmap(2) or of making a
  * thread. Close it with segfs_table_close().
  */
 SEGFS_PUBLIC int segfs_table_open(int fd, struct segfs_table **ret_table);
@@ -80,8 +81,8 @@ SEGFS_PUBLIC int segfs_table_find(const struct segfs_table *table, const char *n
  *
  * 0; or 1, and the value is written as well: the writer before was killed at it, after or before its value
  * became the field's. Or -EINVAL (no such field), -EACCES (open for reading only), -ETIMEDOUT, -EAGAIN (the
- * words of the field keep changing as no writer would change them), or -errno of making a thread (in the
- * child of a fork, once).
+ * words of the field keep changing as no writer would change them), -EFAULT (the file was cut), or -errno of
+ * making a thread (in the child of a fork, once).
  */
 SEGFS_PUBLIC int segfs_table_write(struct segfs_table *table, unsigned field, const void *bytes,
 				   int64_t timeout_ns);
@@ -106,8 +107,9 @@ SEGFS_PUBLIC int segfs_table_read(const struct segfs_table *table, unsigned fiel
  * for reading only, it takes instead a moment without writing, as long as it takes to read all fields twice,
  * within `timeout_ns`: a table whose writers do not pause is to be opened for writing.
  *
- * 0, or -EAGAIN (not within the time, or the words keep changing as no one would change them), -ENOMEM (only
- * for more than 4 KiB), or -errno of making a thread (in the child of a fork, once).
+ * 0, or -EAGAIN (not within the time, or the words keep changing as no one would change them), -EFAULT (the
+ * file was cut), -ENOMEM (only for more than 4 KiB), or -errno of making a thread (in the child of a fork,
+ * once).
  */
 SEGFS_PUBLIC int segfs_table_snapshot(struct segfs_table *table, void *ret_record, int64_t timeout_ns);
 
