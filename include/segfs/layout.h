@@ -266,28 +266,29 @@ static_assert(sizeof(struct segfs_layout_ring) == 16384, "four pages");
  *
  * Writing: take `owner` (acquire) and read `state` (seq_cst). Of the copies behind `now`, in turn, take the
  * first that is not `kept`. Issue a release fence; write the copy and its number in `counts`, one more than
- *that of `now`. Then read `state` and after it `age` (both seq_cst). If `age` is odd, help (below) and read
- *both again. Else compare-and-swap `state` (seq_cst) to have the copy as `now` and the serial number 1
- *higher; if that fails, read both again. Let go of `owner`. A writer that dies has changed nothing that is
- *read, or all of it.
+ * that of `now`. Then read `state` and after it `age` (both seq_cst). If `age` is odd, help (below) and
+ * read both again. Else compare-and-swap `state` (seq_cst) to have the copy as `now` and the serial number
+ * 1 higher; if that fails, read both again. Let go of `owner`. A writer that dies has changed nothing that
+ * is read, or all of it.
  *
  * Why a reader may be one change behind: a copy that was the value is written into again only after two more
  * changes, and the fence comes between those and the writing. That is what the fourth copy is for, beside
  * `now`, `kept` and the one being written: a reader as slow as the writer gets through.
  *
- * A SNAPSHOT is the record as it was when `age` became even. `age` is twice the number of snapshots so far,
+ * A SNAPSHOT is the record as it was when `age` became even. `age` is twice the number of these so far,
  * and odd while one is taken. Whoever takes one holds `taker`, the owner word of the header, helps if `age`
  * is odd already, adds 1 to `age` (compare-and-swap, seq_cst) and helps; the record is then made of all
- *`kept` copies, and is right if `age` is the same behind an acquire fence. To help with the odd age a: for
- *each field, read `state` and then `age` (both seq_cst); stop if `age` is not a any more; pass over the field
- *if its bit 4 is not bit 1 of a; else compare-and-swap `state` (seq_cst) to have `kept` = `now`, bit 4
- *inverted and a serial number 1 higher, and look again if that fails. When all are done, compare-and-swap
- *`age` from a to a + 1 (seq_cst).
+ * `kept` copies, and is right if `age` is the same behind an acquire fence. To help with the odd age a: for
+ * each field, read `state` and then `age` (both seq_cst); stop if `age` is not a any more; pass over the
+ * field if its bit 4 is not bit 1 of a; else compare-and-swap `state` (seq_cst) to have `kept` = `now`, bit
+ * 4 inverted and a serial number 1 higher, and look again if that fails. When all are done,
+ * compare-and-swap `age` from a to a + 1 (seq_cst).
  *
  * Once a field has been helped, nothing is committed to it until `age` is even: a writer that has read an
- *even age before has its compare-and-swap fail. So at the moment when `age` becomes even, `kept` is `now` in
- *all fields. Nobody waits for anybody: a writer that meets an odd age helps, which is one compare-and-swap a
- * field. Whoever may only read takes all states, all values and all states again until none has changed.
+ * even age before has its compare-and-swap fail. So at the moment when `age` becomes even, `kept` is `now`
+ * in all fields. Nobody waits for anybody: a writer that meets an odd age helps, which is one
+ * compare-and-swap a field. Whoever may only read takes all states, all values and all states again until
+ * none has changed.
  */
 struct segfs_layout_field {
 	char name[SEGFS_TABLE_NAME]; /* UTF-8, ends in NUL unless it is that long; written once */

@@ -3,13 +3,12 @@
 /*
  * table SCOPE [BREAKAGE]: all interleavings of the protocol of the table's fields (segfs/layout.h), in small.
  *
- * Two fields, a writer of each, a taker of snapshots and a reader, each a small machine that does one access
- * to shared memory in a step; at any step one of them may be killed, and begins anew as its successor. Values
- * are numbered, and have two halves, written and read one after the other. Checked in every state that can be
- * reached: a reader's value is whole and was the field's between the read's begin and end; so is a snapshot's
- * pair of values; and from everywhere a way
- * leads to the end. Memory is sequentially consistent here: what fences are for, this
- * does not see.
+ * Two fields, a writer of each, a taker of snapshots and a reader, each a small machine that does one
+ * access to shared memory in a step; at any step one of them may be killed, and begins anew as its
+ * successor. Values are numbered, and have two halves, written and read one after the other. Checked in
+ * every state that can be reached: a reader's value is whole and was the field's between the read's begin
+ * and end; so is a snapshot's pair of values; and from everywhere a way leads to the end. Memory is
+ * sequentially consistent here: what fences are for, this does not see.
  *
  * A BREAKAGE leaves one rule out; the exit status is 0 if that is noticed, or if all is well without any.
  */
