@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* All of libsegfs: what a typed shared-memory segment is, and how to read that from its file. */
+/* All of libsegfs: what a typed shared-memory segment is, how to read that from its file, and rings. */
 #include <segfs/array.h>
 #include <segfs/dtype.h>
 #include <segfs/npy.h>
+#include <segfs/ring.h>
 #include <segfs/segment.h>
 #include <segfs/slots.h>
 #include <segfs/table.h>
