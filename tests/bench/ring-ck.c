@@ -12,7 +12,7 @@
  * the second ring, of empty frames, tells. */
 static struct shared {
 	ck_ring_t full, empty;
-	ck_ring_buffer_t full_places[2 * DEPTH], empty_places[2 * DEPTH];
+	ck_ring_buffer_t full_places[512], empty_places[512];
 } * shared;
 static char *frames;
 static size_t frames_size;
@@ -21,15 +21,15 @@ static void make(size_t size)
 {
 	int prot = PROT_READ | PROT_WRITE, flags = MAP_SHARED | MAP_ANONYMOUS;
 
-	frames_size = size * DEPTH;
+	frames_size = size * depth_of(size);
 	shared = mmap(NULL, sizeof(*shared), prot, flags, -1, 0);
 	frames = mmap(NULL, frames_size, prot, flags | MAP_POPULATE, -1, 0);
 	if (shared == MAP_FAILED || frames == MAP_FAILED)
 		err(1, "mmap");
-	ck_ring_init(&shared->full, 2 * DEPTH);
-	ck_ring_init(&shared->empty, 2 * DEPTH);
-	for (int i = 0; i < DEPTH; i++)
-		ck_ring_enqueue_spsc(&shared->empty, shared->empty_places, frames + (size_t)i * size);
+	ck_ring_init(&shared->full, 512);
+	ck_ring_init(&shared->empty, 512);
+	for (unsigned i = 0; i < depth_of(size); i++)
+		ck_ring_enqueue_spsc(&shared->empty, shared->empty_places, frames + i * size);
 }
 
 static void start(bool producer, size_t size)

@@ -35,12 +35,12 @@ static void start_producer(void)
 		usleep(100);
 }
 
-static void start_consumer(void)
+static void start_consumer(size_t size)
 {
 	iox_sub_options_t options;
 
 	iox_sub_options_init(&options);
-	options.queueCapacity = DEPTH;
+	options.queueCapacity = depth_of(size);
 	options.queueFullPolicy = QueueFullPolicy_BLOCK_PRODUCER;
 	subscriber = iox_sub_init(&subscriber_storage, "segfs", "bench", topic, &options);
 }
@@ -54,7 +54,7 @@ static void start(bool producer, size_t size)
 	if (producer)
 		start_producer();
 	else
-		start_consumer();
+		start_consumer(size);
 }
 
 static void send(const void *frame, size_t size)

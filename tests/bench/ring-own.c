@@ -9,6 +9,10 @@
 
 #include "ring-peer.h"
 
+/* A consumer that spins does so from one frame to the next. A full ring is another matter: somewhat more than
+ * it takes to go to sleep and be woken. */
+enum { CONSUMER_SPIN_NS = 1000000, PRODUCER_SPIN_NS = 20000 };
+
 static int fd, ends[2];
 static struct segfs_ring *ring;
 static char *buffer;
@@ -16,7 +20,8 @@ static char *buffer;
 static void make_ring(size_t size)
 {
 	fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd < 0 || segfs_ring_format(fd, "u1", (uint64_t[]){size}, 1, DEPTH, SEGFS_RING_BLOCK) < 0)
+	if (fd < 0 ||
+	    segfs_ring_format(fd, "u1", (uint64_t[]){size}, 1, depth_of(size), SEGFS_RING_BLOCK) < 0)
 		err(1, "ring");
 }
 
@@ -61,12 +66,12 @@ static uint64_t receive_ring(size_t size, int64_t spin_ns)
 
 static void send_spin(const void *frame, size_t size)
 {
-	send_ring(frame, size, 1000000);
+	send_ring(frame, size, PRODUCER_SPIN_NS);
 }
 
 static uint64_t receive_spin(size_t size)
 {
-	return receive_ring(size, 1000000);
+	return receive_ring(size, CONSUMER_SPIN_NS);
 }
 
 static void send_sleep(const void *frame, size_t size)

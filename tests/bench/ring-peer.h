@@ -24,7 +24,13 @@ struct peer {
 	void (*end)(void);
 };
 
-enum { DEPTH = 8 }; /* frames in a ring */
+/* Frames under way: about as much as a pipe holds, within what all can do. */
+static inline unsigned depth_of(size_t size)
+{
+	size_t n = ((size_t)1 << 20) / size;
+
+	return n < 8 ? 8 : n > 256 ? 256 : (unsigned)n;
+}
 
 /* Touches each cache line of a frame. Returns its first word. */
 static inline uint64_t look_at(const void *frame, size_t size)

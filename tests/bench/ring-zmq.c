@@ -18,7 +18,7 @@ static void make(size_t size)
 static void start(bool producer, size_t size)
 {
 	void *context = zmq_ctx_new();
-	int depth = DEPTH;
+	int depth = (int)depth_of(size);
 
 	socket_ = zmq_socket(context, producer ? ZMQ_PUSH : ZMQ_PULL);
 	zmq_setsockopt(socket_, producer ? ZMQ_SNDHWM : ZMQ_RCVHWM, &depth, sizeof(depth));
