@@ -32,6 +32,11 @@ int64_t segfs_futex_deadline(int64_t timeout_ns)
 	return timeout_ns < 0 ? SEGFS_FUTEX_NEVER : later(now_ns(), timeout_ns);
 }
 
+bool segfs_futex_is_over(int64_t deadline)
+{
+	return now_ns() >= deadline;
+}
+
 /* FUTEX_WAIT_BITSET, as that alone takes an absolute time. */
 static int sleep_until(const uint32_t *word, uint32_t value, int64_t until)
 {

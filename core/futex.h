@@ -8,6 +8,7 @@
  * ended; its callers look at the word again, in a loop, each time.
  */
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SEGFS_FUTEX_NEVER INT64_MAX /* a deadline */
@@ -15,6 +16,8 @@
 
 /* When a timeout that begins now is over. SEGFS_FUTEX_NEVER if it is negative. */
 int64_t segfs_futex_deadline(int64_t timeout_ns);
+
+bool segfs_futex_is_over(int64_t deadline);
 
 /*
  * Sleep while `word` is `value`, until the deadline or for `nap_ns`, whichever is sooner. `word` may be

@@ -70,6 +70,11 @@ static bool is_there(const struct segfs_robust *area)
  * Joining: a keeper for the area's words.
  */
 
+static bool is_held(uint32_t word)
+{
+	return word != 0 && !(word & SEGFS_OWNER_DIED);
+}
+
 static size_t slot_of(const struct segfs_robust *area, uint32_t tid)
 {
 	return area->members->offset + tid % area->members->n * area->members->stride;
@@ -84,7 +89,7 @@ static bool claim(struct segfs_robust *area, uint32_t tid)
 		return true;
 	slot = word_at(area, slot_of(area, tid));
 	seen = word_load_relaxed(slot);
-	return (seen == 0 || seen & SEGFS_OWNER_DIED) && word_cas_seq_cst(slot, &seen, tid);
+	return !is_held(seen) && word_cas_seq_cst(slot, &seen, tid);
 }
 
 static void unclaim(struct segfs_robust *area, uint32_t tid)
@@ -392,6 +397,27 @@ struct segfs_robust *segfs_robust_unmap(struct segfs_robust *area)
 	}
 	free_area(area);
 	return NULL;
+}
+
+/*
+ * While this has the slot of the thread id in question, nobody can become a member under that id, and the
+ * word cannot be rightly anybody's. If another member has the slot, nothing can be said until it has gone.
+ */
+bool segfs_robust_heal(struct segfs_layout_member *members, uint32_t *word, uint32_t seen, uint32_t self)
+{
+	uint32_t tid = seen & SEGFS_OWNER_TID, *slot = &members[tid % SEGFS_MEMBERS].owner;
+	uint32_t at = word_load_acquire(slot);
+
+	if (is_held(at) && (at != self || at == tid))
+		return false;
+	if (at != self && !word_cas_seq_cst(slot, &at, self))
+		return true;
+	word_cas_seq_cst(word, &seen, (seen & SEGFS_WAITERS) | SEGFS_OWNER_DIED);
+	if (self % SEGFS_MEMBERS != tid % SEGFS_MEMBERS) {
+		at = self;
+		word_cas_seq_cst(slot, &at, 0);
+	}
+	return true;
 }
 
 /*

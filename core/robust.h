@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <segfs/layout.h>
+
 /* An area is no longer than this. */
 #define SEGFS_ROBUST_MAX (1u << 20)
 
@@ -51,6 +53,14 @@ int segfs_robust_owner(struct segfs_robust *area);
 
 /* Words still held are marked as if the process had ended. Takes NULL, returns NULL. */
 struct segfs_robust *segfs_robust_unmap(struct segfs_robust *area);
+
+/*
+ * `word` was seen with the thread id of somebody who, by the area's member slots, is not there: a thread of a
+ * process that was being killed has taken it after the kernel had marked its words, or somebody wrote
+ * nonsense. Sets SEGFS_OWNER_DIED there instead. True if so, and the word is to be looked at again. To be
+ * asked before sleeping on an owner word; `self` is segfs_robust_owner().
+ */
+bool segfs_robust_heal(struct segfs_layout_member *members, uint32_t *word, uint32_t seen, uint32_t self);
 
 /*
  * To be called after taking a word from the dead, before touching what it protects: returns when no thread of

@@ -36,7 +36,8 @@
  *
  * A dying process may take a word at its last instruction, behind the kernel's back, which has been at its
  * list already. So in an area with member slots an owner word whose thread id is not in the slot for it means
- * the same as SEGFS_OWNER_DIED. (The word is read before the slot.)
+ * the same as SEGFS_OWNER_DIED. (The word is read before the slot.) Who would sleep on it may take that slot,
+ * if it is free, put SEGFS_OWNER_DIED into the word, and set the slot to 0 again.
  */
 #include <assert.h>
 #include <stddef.h>
@@ -90,14 +91,15 @@ static_assert(sizeof(struct segfs_layout_event) == SEGFS_LINE, "a cache line");
  * Locking exclusively: compare-and-swap `owner` from 0, or from SEGFS_OWNER_DIED, to one's thread id
  * (seq_cst), with SEGFS_WAITERS if one has slept on it; then, for each bit of `hint`, wait until that
  * reader's slot is 0 or has SEGFS_OWNER_DIED, which is cleared. Who gives up before it is in puts back
- * SEGFS_OWNER_DIED if it was there. Unlocking: set `crowd` to 0 unless it is; exchange `owner` with 0
- * (seq_cst); if SEGFS_WAITERS was set, wake one, or all if `crowd` was not 0 or is not (seq_cst).
+ * SEGFS_OWNER_DIED if it was there. Unlocking: set `crowd` to 0 unless it is; compare-and-swap `owner` from
+ * one's thread id to 0 (seq_cst); if SEGFS_WAITERS was set, wake one, or all if `crowd` was not 0 or is not
+ * (seq_cst). Who has set `crowd` to 0 wakes all in any case.
  *
  * Locking shared: set one's bit in `hint` (seq_cst) unless it is set, compare-and-swap one's slot from 0 to
  * one's thread id (seq_cst), set the bit again should it be gone, read `owner` (seq_cst). If it has a thread
  * id, give up the slot, set `crowd` (seq_cst), set SEGFS_WAITERS in `owner`, and sleep on that. Unlocking:
- * exchange the slot with 0 (release), and wake all if SEGFS_WAITERS was set. Of the two who each write their
- * own word and then read the other's, one sees the other: that is why these are seq_cst.
+ * compare-and-swap the slot to 0 (seq_cst), and wake all if SEGFS_WAITERS was set. Of the two who each write
+ * their own word and then read the other's, one sees the other: that is why these are seq_cst.
  *
  * `hint` saves the writer from reading 64 lines. Readers only set bits; the holder of `owner` clears that of
  * a free slot, and sets it again if the slot is not free when looked at once more after that. So a reader
