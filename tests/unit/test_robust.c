@@ -38,7 +38,8 @@ static int new_file(void)
 
 static struct segfs_robust *map(int fd)
 {
-	static struct segfs_robust *last[256]; /* where a leak checker finds those that are never unmapped */
+	static struct segfs_robust
+		*volatile last[256]; /* where a leak checker finds those that are never unmapped */
 	static size_t n;
 	struct segfs_robust *area = NULL;
 
