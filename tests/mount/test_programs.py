@@ -436,12 +436,12 @@ class Stress(ProgramTest):
 
     BRIEFLY = ("--timeout", "3")  # where one operation is thousands of calls
 
-    # name: operations, further options. Those that Debian 12's and 13's stress-ng have.
+    # name: operations, further options. Those that Debian 12's and 13's stress-ng have, but for fpunch, which in 13 fails on a plain tmpfs.
     STRESSORS = {
         "access": (20,), "aio": (50,), "chattr": (20,), "chdir": (2, "--chdir-dirs", "64"), "chmod": (20,), "chown": (50,),
         "copy-file": (5,), "dentry": (50, "--dentries", "50"), "dir": (50, "--dir-dirs", "64"),
         "dirdeep": (50, "--dirdeep-dirs", "2"), "dirmany": (50,), "dnotify": (5,), "fallocate": (2, "--fallocate-bytes", "4m"), "fanotify": (5,),
-        "fcntl": (50,), "fiemap": (20, "--fiemap-bytes", "4m"), "file-ioctl": (50,), "filename": (20,), "flock": (100,), "fpunch": (1, *BRIEFLY),
+        "fcntl": (50,), "fiemap": (20, "--fiemap-bytes", "4m"), "file-ioctl": (50,), "filename": (20,), "flock": (100,),
         "fsize": (5,), "fstat": (50,), "getdent": (50,), "handle": (50,), "hdd": (20, "--hdd-bytes", "4m"), "inode-flags": (5, *BRIEFLY),
         "inotify": (5,), "io": (20,), "iomix": (50, "--iomix-bytes", "4m"), "lease": (50,), "link": (1, *BRIEFLY), "locka": (100,), "lockf": (100,),
         "lockofd": (100,), "mknod": (20,), "mmap": (5, "--mmap-file", "--mmap-bytes", "4m"), "mmapmany": (5,), "msync": (50, "--msync-bytes", "4m"),
