@@ -154,8 +154,8 @@ SEGFS_PUBLIC ssize_t segfs_ring_acquire(struct segfs_ring *ring, uint64_t min, u
  */
 SEGFS_PUBLIC ssize_t segfs_ring_release(struct segfs_ring *ring, uint64_t n);
 
-/* Frames are numbered from 0, for the whole life of the ring. The number of the first frame that this consumer
- * has not released, and of the first that this producer has not committed. */
+/* Frames are numbered from 0, for the whole life of the ring. The number of the first frame that this
+ * consumer has not released, and of the first that this producer has not committed. */
 SEGFS_PUBLIC uint64_t segfs_ring_next_read(const struct segfs_ring *ring);
 SEGFS_PUBLIC uint64_t segfs_ring_next_write(const struct segfs_ring *ring);
 
