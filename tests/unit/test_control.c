@@ -40,7 +40,7 @@ static void setup(void)
 	strcpy(top, "/tmp/segfs-control-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(top));
 	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
-	ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	ck_assert_int_eq(mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL), 0);
 	ck_assert_int_eq(mount("tmpfs", top, "tmpfs", 0, "mode=1777"), 0);
 	ck_assert_int_eq(chdir(top), 0);
 	ck_assert_int_eq(mkdir(DIR_NAME, 0777), 0);
@@ -233,7 +233,7 @@ END_TEST
 START_TEST(part_of_a_tmpfs_is_refused_unless_it_has_a_directory)
 {
 	ck_assert_int_eq(mkdir("part", 0700), 0);
-	ck_assert_int_eq(mount(DIR_NAME, "part", NULL, MS_BIND, NULL), 0);
+	ck_assert_int_eq(mount(DIR_NAME, "part", "none", MS_BIND, NULL), 0);
 	assert_error("part/grid", O_RDWR, -EXDEV);
 	ck_assert_int_eq(mkdir(DIR_NAME "/" SEGFS_CONTROL_DIR, 0700), 0);
 	segfs_control_close(open_control("part/grid", O_RDWR));
@@ -331,7 +331,7 @@ START_TEST(full_store_is_enospc)
 	segfs_control_close(open_control(SEGMENT, O_RDWR));
 	ck_assert_int_eq(unlink(page_in("")), 0);
 	snprintf(options, sizeof(options), "size=%ld", 4 * sysconf(_SC_PAGESIZE));
-	ck_assert_int_eq(mount(NULL, top, NULL, MS_REMOUNT, options), 0);
+	ck_assert_int_eq(mount("none", top, "none", MS_REMOUNT, options), 0);
 	write_file("filler", (char[8192]){0}, 8192, 0600);
 	assert_error(SEGMENT, O_RDWR, -ENOSPC);
 	ck_assert_int_eq(access(page_in(""), F_OK), -1);
@@ -381,6 +381,7 @@ static void race(void *arg)
 		++*(volatile uint64_t *)arg;
 		ck_assert_int_eq(segfs_unlock_exclusive(control), 0);
 	}
+	segfs_control_close(control);
 }
 
 /* All come to the same page, whether there is none or one of no use. */
