@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import mmap
 import os
 import re
 import signal
@@ -16,7 +15,7 @@ from harness import PYTHON, Daemon, MountTest, eventually, main
 LIFETIME = "user.shm.lifetime"
 OWNER, OTHER = 20001, 20002
 SECONDS = float(os.environ.get("LIFETIMES_SECONDS", "4"))  # of coming and going at random
-CREATORS = int(os.environ.get("LIFETIMES_CREATORS", "1000"))  # killed at once
+CREATORS = 1000  # killed at once
 
 # Creates or opens each of the segments and maps it, closing the descriptor; lets go when told to, or when killed.
 ATTACH = """
@@ -448,18 +447,10 @@ ctypes.CDLL(None).pthread_exit(None)
         self.skipTest("the pid was not to be had")
 
 
-def end_process(pid):
-    """If it has not been waited for."""
-    with contextlib.suppress(ProcessLookupError, ChildProcessError):
+def kill_all(pids, parent):
+    """If the one who waits for them still does: then no pid has been used again."""
+    for pid in pids if parent.poll() is None else ():
         os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
-def make(path):
-    """It stays open."""
-    fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR)
-    os.ftruncate(fd, mmap.PAGESIZE)
-    return True
 
 
 class LastUser(Reaped):
@@ -607,13 +598,15 @@ class AThousand(Reaped):
 
     def check(self, lifetime, reason):
         put(self.dir, lifetime)
-        pids = self.start_makers()
+        makers = subprocess.Popen([os.environ["MAKERS"], str(CREATORS), str(self.dir)], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(makers.stdout.close)
+        self.addCleanup(makers.wait)
+        pids = [int(makers.stdout.readline()) for _ in range(CREATORS)]
+        self.addCleanup(kill_all, pids, makers)
         eventually(lambda: self.status("Wards") == CREATORS, what="a ward of each")
         survivor = self.attach(self.dir / "50")
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-        for pid in pids:
-            os.waitpid(pid, 0)
+        kill_all(pids, makers)
+        self.assertEqual(makers.wait(), 0)
         dead = time.monotonic()
         eventually(lambda: os.listdir(self.dir) == ["50"], what="the end of the others")
         print(f"{lifetime}: {CREATORS - 1} segments gone {time.monotonic() - dead:.2f} s after their makers", end=" ", flush=True)
@@ -623,27 +616,8 @@ class AThousand(Reaped):
         said = re.findall(rf"removed .*/d/(\d+): {reason}\n", self.daemon.log())
         return pids, said
 
-    def start_makers(self):
-        """They hold what they have made until they are killed."""
-        pids, (reader, writer) = [], os.pipe()
-        for i in range(CREATORS):
-            pid = os.fork()
-            if pid == 0:
-                os.write(writer, b"x" if make(self.dir / str(i)) else b"-")
-                time.sleep(1000)
-                os._exit(0)
-            pids.append(pid)
-            self.addCleanup(end_process, pid)
-        self.addCleanup(os.close, reader)
-        self.addCleanup(os.close, writer)
-        answers = b""
-        while len(answers) < CREATORS:
-            answers += os.read(reader, CREATORS)
-        self.assertEqual(answers, b"x" * CREATORS)
-        return pids
-
     def test_creator(self):
-        pids, said = self.check("creator", r"its creator, pid (\d+) \(python3\), has ended")
+        pids, said = self.check("creator", r"its creator, pid (\d+) \(makers\), has ended")
         self.assertEqual(sorted((int(name), int(pid)) for name, pid in said), list(enumerate(pids)))
 
     def test_last_user(self):
