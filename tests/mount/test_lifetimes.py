@@ -1,6 +1,5 @@
 """user.shm.lifetime: who may say when a segment goes, what inherits it, and that segfs removes it then and never a moment too early."""
 
-import contextlib
 import errno
 import os
 import re
