@@ -50,8 +50,8 @@ static bool spin(const struct segfs_layout_event *event, uint64_t count, int spi
 static int sleep_once(struct segfs_layout_event *event, bool writable, uint64_t count, int64_t deadline,
 		      int64_t nap_ns)
 {
-	uint32_t sleepers = writable ? word_or_seq_cst(&event->sleepers, 1) | 1
-				     : word_load_seq_cst(&event->sleepers);
+	uint32_t sleepers =
+		writable ? word_or_seq_cst(&event->sleepers, 1) | 1 : word_load_seq_cst(&event->sleepers);
 
 	if (count_load_seq_cst(&event->count) > count)
 		return 0;
