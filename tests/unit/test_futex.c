@@ -63,11 +63,12 @@ static void ignore(int signal)
 START_TEST(wait_after_a_signal_looks_again)
 {
 	struct sigaction action = {.sa_handler = ignore};
-	struct itimerval timer = {.it_value.tv_usec = 5000, .it_interval.tv_usec = 5000};
+	struct itimerval timer = {.it_value.tv_usec = 5000, .it_interval.tv_usec = 5000}, none = {};
 
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &timer, NULL);
 	ck_assert_int_eq(segfs_futex_wait(&word, 1, segfs_futex_deadline(60000 * MS), INT64_MAX), 0);
+	setitimer(ITIMER_REAL, &none, NULL);
 }
 END_TEST
 

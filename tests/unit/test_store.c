@@ -17,12 +17,14 @@
 #include "suite.h"
 #include "util.h"
 
-static char directory[] = "/dev/shm/segfs-unit.XXXXXX";
+#define TEMPLATE "/dev/shm/segfs-unit.XXXXXX"
+static char directory[sizeof(TEMPLATE)];
 static struct segfs_store store = {.root_fd = -1, .proc_fd = -1};
 
 /* A fresh directory in /dev/shm as a store. */
 static void set_up(void)
 {
+	memcpy(directory, TEMPLATE, sizeof(directory));
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	ck_assert_int_eq(segfs_store_open(directory, &store), 0);
 }

@@ -60,16 +60,29 @@ static void wait_for(pid_t pid)
 	ck_assert_int_eq(status, 0);
 }
 
+static void sleep_ms(int ms)
+{
+	nanosleep(&(struct timespec){ms / 1000, ms % 1000 * MS}, NULL);
+}
+
 /* Ends the processes after a while. */
 static void let_run(struct shared *shared, pid_t *pids, size_t n, int ms)
 {
-	struct timespec t = {ms / 1000, ms % 1000 * MS};
-
-	nanosleep(&t, NULL);
+	sleep_ms(ms);
 	word_store_relaxed(&shared->stop, 1);
 	for (size_t i = 0; i < n; i++)
 		wait_for(pids[i]);
 	ck_assert_uint_eq(shared->wrong, 0);
+}
+
+/* Until something has been counted that chance brings: soon, but on a machine with other work nobody knows
+ * when. */
+static void wait_for_count(const uint64_t *count)
+{
+	for (int i = 0; count_load_relaxed(count) == 0; i++) {
+		ck_assert_int_lt(i, 6000);
+		sleep_ms(10);
+	}
 }
 
 static void note_wrong(struct shared *shared, bool wrong)
@@ -121,8 +134,8 @@ START_TEST(values_are_whole_at_full_speed)
 		start(reading, shared, read_wide),
 	};
 
+	wait_for_count(&shared->n_reads);
 	let_run(shared, pids, COUNT_OF(pids), 1000);
-	ck_assert_uint_gt(shared->n_reads, 0);
 }
 END_TEST
 
@@ -181,9 +194,9 @@ START_TEST(snapshots_are_of_one_moment_at_full_speed)
 		start(fd, shared, write_wide),
 	};
 
+	wait_for_count(&shared->n_snapshots);
+	wait_for_count(&map(fd)->age); /* one was not to be had by reading twice */
 	let_run(shared, pids, COUNT_OF(pids), 1500);
-	ck_assert_uint_gt(shared->n_snapshots, 0);
-	ck_assert_uint_gt(map(fd)->age, 0); /* some were not to be had by reading twice */
 }
 END_TEST
 
@@ -273,7 +286,8 @@ START_TEST(writers_killed_anywhere_leave_whole_values)
 	pid_t pids[] = {start(fd, shared, read_wide)};
 	unsigned seed = (unsigned)getpid(), told = 0;
 
-	for (unsigned i = 0; i < n_kills(); i++) {
+	/* Some of them hit the middle of a value; how soon, depends on what else the machine does. */
+	for (unsigned i = 0; i < n_kills() || (told == 0 && i < 20 * n_kills()); i++) {
 		struct record record;
 
 		told += kill_and_check(table, fd, shared, &seed);

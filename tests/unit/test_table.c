@@ -80,11 +80,14 @@ END_TEST
 START_TEST(format_without_room_leaves_file_empty)
 {
 	SEGFS_CLOSE int fd = file_on_tmpfs("", 0);
-	struct rlimit limit = {4096, 4096};
+	struct rlimit before, limit;
 
 	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+	limit = (struct rlimit){4096, before.rlim_max};
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	ck_assert_int_eq(format(fd, RECORD), -EFBIG);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
 	ck_assert_int_eq(lseek(fd, 0, SEEK_END), 0);
 }
 END_TEST

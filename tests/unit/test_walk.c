@@ -12,7 +12,8 @@
 #include "suite.h"
 #include "util.h"
 
-static char directory[] = "/dev/shm/segfs-unit.XXXXXX";
+#define TEMPLATE "/dev/shm/segfs-unit.XXXXXX"
+static char directory[sizeof(TEMPLATE)];
 static int root = -1;
 
 /* What a walk has seen, "path type" by line, in the order of the visits. */
@@ -44,6 +45,7 @@ static const char *find(const struct seen *seen, const char *line)
 
 static void set_up(void)
 {
+	memcpy(directory, TEMPLATE, sizeof(directory));
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	root = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_ge(root, 0);
