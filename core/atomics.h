@@ -179,6 +179,12 @@ static inline void fence_seq_cst(void)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
+/* Only the compiler is kept from changing the order. See barrier.h. */
+static inline void fence_compiler(void)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
 /* In a loop that waits for another processor. */
 static inline void cpu_pause(void)
 {

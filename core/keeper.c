@@ -2,7 +2,6 @@
 #include "keeper.h"
 
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "atomics.h"
+#include "barrier.h"
 #include "futex.h"
 #include "robust.h"
 
@@ -117,8 +117,7 @@ int segfs_keeper_start(struct segfs_keeper **ret_keeper)
 
 	if (pool->n == MAX_KEEPERS)
 		return -EAGAIN;
-	/* What segfs_robust_settle() of others asks for. A kernel without is no error: see there. */
-	syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0);
+	segfs_barrier_register(); /* for segfs_robust_settle() of others, too */
 	*keeper = (struct segfs_keeper){.head.futex_offset = -(long)SEGFS_ROBUST_MAX};
 	keeper->head.list.next = &keeper->head.list;
 	r = start_thread(keeper);

@@ -70,6 +70,13 @@ static int take_any_place(struct segfs_ring *ring, uint32_t me)
 	return -EUSERS;
 }
 
+/* The place is seen by a producer that commits from now on. */
+static void show_place(void)
+{
+	if (!segfs_barrier_heavy())
+		segfs_ring_settle();
+}
+
 static void give_up_place(struct segfs_ring *ring)
 {
 	uint32_t owner = ring->consumer.owner;
@@ -107,6 +114,7 @@ SEGFS_PUBLIC int segfs_ring_join(struct segfs_ring *ring, enum segfs_ring_start 
 	r = take_any_place(ring, (uint32_t)me);
 	if (r < 0)
 		return r;
+	show_place();
 	r = begin(ring, start);
 	if (r < 0)
 		give_up_place(ring);

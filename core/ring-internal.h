@@ -73,5 +73,8 @@ int segfs_ring_wait(struct segfs_layout_event *event, bool wakeable,
 		    bool (*ready)(struct segfs_ring *ring, uint64_t wanted), uint64_t wanted,
 		    struct segfs_ring *ring, const struct segfs_patience *patience);
 
+/* Let SEGFS_RING_SETTLE_NS pass. */
+void segfs_ring_settle(void);
+
 /* Wake those who sleep, if there are any. */
 void segfs_ring_wake(struct segfs_layout_event *event);

@@ -2,7 +2,6 @@
 #include <segfs/ring.h>
 
 #include <sys/mman.h>
-#include <time.h>
 
 #include "ring-internal.h"
 #include "ring-words.h"
@@ -24,11 +23,8 @@ static int take_word(struct segfs_ring *ring, uint32_t me)
  * in, such as a read(2) into a frame, ends soon. */
 static void settle(void)
 {
-	struct timespec left = {.tv_nsec = SEGFS_RING_SETTLE_NS};
-
 	segfs_robust_settle();
-	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
-		;
+	segfs_ring_settle();
 }
 
 /* In place of the predecessor. Frames it has begun lie before `begun`, which therefore never goes back. */

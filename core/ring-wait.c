@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "ring-internal.h"
 
+#include <errno.h>
+#include <time.h>
+
 #include "atomics.h"
 #include "futex.h"
 #include "ring-words.h"
@@ -46,13 +49,15 @@ static int nap(struct segfs_layout_event *event, bool wakeable,
 	       struct segfs_ring *ring, const struct segfs_patience *patience)
 {
 	uint32_t sleepers;
+	bool sure;
 
 	if (!wakeable)
 		return segfs_futex_wait(&event->sleepers, ring_sleepers(event), patience->end, BLIND_NAP_NS);
-	sleepers = ring_set_sleeps(event);
+	sleepers = ring_set_sleeps(event, &sure);
 	if (ready(ring, wanted))
 		return 0;
-	return segfs_futex_wait(&event->sleepers, sleepers, patience->end, SEGFS_NAP_NS);
+	return segfs_futex_wait(&event->sleepers, sleepers, patience->end,
+				sure ? SEGFS_NAP_NS : BLIND_NAP_NS);
 }
 
 int segfs_ring_wait(struct segfs_layout_event *event, bool wakeable,
@@ -68,6 +73,14 @@ int segfs_ring_wait(struct segfs_layout_event *event, bool wakeable,
 			return r;
 	}
 	return 0;
+}
+
+void segfs_ring_settle(void)
+{
+	struct timespec left = {.tv_nsec = SEGFS_RING_SETTLE_NS};
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
+		;
 }
 
 void segfs_ring_wake(struct segfs_layout_event *event)

@@ -12,6 +12,7 @@
 #include <segfs/layout.h>
 
 #include "atomics.h"
+#include "barrier.h"
 
 /* ---- what can be read */
 
@@ -36,10 +37,12 @@ static inline uint64_t ring_begun(const struct segfs_layout_ring *header)
 }
 
 /* By the producer, behind the last byte of the frames before `committed` (release; partner: ring_committed())
- * and before it looks for sleepers and at consumers (seq_cst; partners: ring_set_sleeps(), ring_take()). */
+ * and before it looks for sleepers and at consumers (light; partners: ring_set_sleeps(), segfs_ring_join()).
+ */
 static inline void ring_set_committed(struct segfs_layout_ring *header, uint64_t committed)
 {
-	count_store_seq_cst(&header->committed.count, committed);
+	count_store_release(&header->committed.count, committed);
+	segfs_barrier_light();
 }
 
 /* Acquire: the frames before it are whole. seq_cst: who has set `sleepers` or joined looks once more. */
@@ -50,11 +53,15 @@ static inline uint64_t ring_committed(const struct segfs_layout_ring *header)
 
 /* ---- sleeping on an event */
 
-/* By who is going to sleep, before it looks once more for what it waits for (seq_cst); partner:
- * ring_sleepers(). Returns what to sleep on. */
-static inline uint32_t ring_set_sleeps(struct segfs_layout_event *event)
+/* By who is going to sleep, before it looks once more for what it waits for (heavy); partners:
+ * ring_set_committed(), ring_set_next(). Returns what to sleep on; *ret_sure is false if it may be
+ * overlooked, and shall not sleep for long. */
+static inline uint32_t ring_set_sleeps(struct segfs_layout_event *event, bool *ret_sure)
 {
-	return word_or_seq_cst(&event->sleepers, 1) | 1;
+	uint32_t sleepers = word_or_seq_cst(&event->sleepers, 1) | 1;
+
+	*ret_sure = segfs_barrier_heavy();
+	return sleepers;
 }
 
 /* By who has changed something that others may wait for: odd, if somebody does. */
@@ -73,10 +80,11 @@ static inline bool ring_clear_sleeps(struct segfs_layout_event *event, uint32_t 
 /* ---- a consumer's place */
 
 /* By the consumer: what it read of the frames before `next` it has read (release; partner: ring_next()); and
- * before it looks for a sleeping producer (seq_cst; partner: ring_set_sleeps()). */
+ * before it looks for a sleeping producer (light; partner: ring_set_sleeps()). */
 static inline void ring_set_next(struct segfs_layout_consumer *place, uint64_t next)
 {
-	count_store_seq_cst(&place->next, next);
+	count_store_release(&place->next, next);
+	segfs_barrier_light();
 }
 
 static inline uint64_t ring_next(const struct segfs_layout_consumer *place)
@@ -108,7 +116,7 @@ static inline bool ring_lives(const struct segfs_layout_ring *header, uint32_t o
 }
 
 /* Take or free a word that has `expected` in it. Acquire: what the one before did comes before; partner:
- * ring_give_up(), or the kernel's mark. seq_cst: a consumer takes before it looks at `committed`. */
+ * ring_give_up(), or the kernel's mark. A consumer then looks at `committed` behind a heavy barrier. */
 static inline bool ring_take(uint32_t *word, uint32_t expected, uint32_t desired)
 {
 	return word_cas_seq_cst(word, &expected, desired);

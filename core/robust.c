@@ -2,7 +2,6 @@
 #include "robust.h"
 
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,6 +11,7 @@
 #include <segfs/layout.h>
 
 #include "atomics.h"
+#include "barrier.h"
 #include "futex.h"
 #include "keeper.h"
 #include "util.h"
@@ -431,5 +431,5 @@ bool segfs_robust_heal(struct segfs_layout_member *members, uint32_t *word, uint
  */
 void segfs_robust_settle(void)
 {
-	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
+	segfs_barrier_heavy();
 }

@@ -56,6 +56,16 @@ SEGFS_BEGIN
 
 #define SEGFS_MEMBERS 480
 
+/*
+ * FENCES. Of two who each write their own word and then read the other's, one must see the other: both have a
+ * full fence (seq_cst) between their accesses. Below, a "light fence" is a full one that may be left out by a
+ * process which is registered for MEMBARRIER_CMD_GLOBAL_EXPEDITED, as its partner's, a "heavy fence", is a
+ * call of membarrier(2) with that command: the kernel makes all processors that run registered processes pass
+ * a full fence. Who makes millions of frames a second spares itself the wait for its own writes. Whose kernel
+ * has no membarrier(2) waits SEGFS_RING_SETTLE_NS in its place, or sleeps but a millisecond before it looks
+ * again.
+ */
+
 struct segfs_layout_member {
 	uint32_t owner; /* owner word */
 	uint32_t unused;
@@ -63,11 +73,12 @@ struct segfs_layout_member {
 static_assert(sizeof(struct segfs_layout_member) == 8, "room for a pointer in the list behind it");
 
 /*
- * A counter that can be waited for. Who changes `count` (seq_cst) then reads `sleepers` (seq_cst) and, if
- * that is odd, adds 1 to it (compare-and-swap; if that fails, somebody else has) and wakes all who sleep on
- * it. A waiter sets the lowest bit of `sleepers` (seq_cst), reads `count` once more (seq_cst), and, if it has
- * still not come, sleeps while `sleepers` is what that made of it; whoever may only read sleeps for short
- * times instead. An odd number that a dead waiter left costs a needless system call, no wake-up.
+ * A counter that can be waited for. Who changes `count` then reads `sleepers`, with a full fence between the
+ * two, and, if that is odd, adds 1 to it (compare-and-swap; if that fails, somebody else has) and wakes all
+ * who sleep on it. A waiter sets the lowest bit of `sleepers`, reads `count` once more, with a full fence
+ * between the two, and, if it has still not come, sleeps while `sleepers` is what that made of it; whoever
+ * may only read sleeps for short times instead. An odd number that a dead waiter left costs a needless system
+ * call, no wake-up.
  *
  * It must be this word that is slept on, and never twice the same. A waiter may come while the waker is about
  * to wake: sleeping on `count`, it would have seen the new one, and then have its bit taken away; and were it
@@ -180,16 +191,18 @@ struct segfs_layout_consumer {
 	uint32_t owner; /* owner word */
 	uint32_t unused;
 	/*
-	 * The next frame it wants: all before have been released. It stores (seq_cst) `next`, then reads
-	 * `released.sleepers` (seq_cst); a producer that waits sets the latter, then reads the former: one
-	 * sees the other. The producer's read makes the consumer's reads come before the overwriting.
+	 * The next frame it wants: all before have been released. It stores (release) `next`, then, behind a
+	 * light fence, reads `released.sleepers`; a producer that waits sets the latter, then, behind a heavy
+	 * one, reads the former: one sees the other. The producer's read makes the consumer's reads come
+	 * before the overwriting.
 	 *
 	 * The producer may begin frame i if i < next + capacity for each owned place, and it may remember
 	 * such an i: no later ones than `capacity` from what was committed when it looked. A consumer joins
-	 * by taking `owner` (seq_cst), then reading `committed` (seq_cst), then storing that here, or less:
-	 * from that frame on the producer waits for it. It has either looked before `owner` was taken, and so
-	 * before that frame was committed; or it sees the place, with the number of its former consumer,
-	 * which is no greater. Earlier frames may be overwritten under the consumer's eyes; `begun` tells.
+	 * by taking `owner` (seq_cst), then, behind a heavy fence, reading `committed`, then storing that
+	 * here, or less: from that frame on the producer waits for it. It has either looked before `owner`
+	 * was taken, and so before that frame was committed; or it sees the place, with the number of its
+	 * former consumer, which is no greater. Earlier frames may be overwritten under the consumer's eyes;
+	 * `begun` tells.
 	 */
 	uint64_t next;
 	uint64_t lost; /* frames overwritten before it came to them; for people to look at, relaxed */
@@ -227,11 +240,12 @@ struct segfs_layout_ring {
 	uint64_t begun;
 	uint8_t unused3[SEGFS_LINE - 8];
 
-	/* The count: frames that can be read. Only the producer changes it, and so stores it (seq_cst, for
-	 * the sleepers' sake); who only reads frames reads it with acquire. */
+	/* The count: frames that can be read. Only the producer changes it: it stores (release), then, behind
+	 * a light fence, looks for sleepers and at places. Who sleeps has a heavy one; who only reads frames
+	 * reads it with acquire. */
 	struct segfs_layout_event committed;
-	/* Counts nothing. A producer that finds no room sets `sleepers`, looks once more, and sleeps; a
-	 * consumer that has changed `next`, or left, wakes it. */
+	/* Counts nothing. A producer that finds no room sets `sleepers`, looks once more behind a heavy
+	 * fence, and sleeps; a consumer that has changed `next`, or left, wakes it. */
 	struct segfs_layout_event released;
 
 	struct segfs_layout_member members[SEGFS_MEMBERS];
