@@ -24,12 +24,12 @@ struct peer {
 	void (*end)(void);
 };
 
-/* Frames under way: about as much as a pipe holds, within what all can do. */
+/* Frames under way: about as much as a pipe holds, and at least two, so that one is filled while one is read. */
 static inline unsigned depth_of(size_t size)
 {
 	size_t n = ((size_t)1 << 20) / size;
 
-	return n < 8 ? 8 : n > 256 ? 256 : (unsigned)n;
+	return n < 2 ? 2 : n > 256 ? 256 : (unsigned)n;
 }
 
 /* Touches each cache line of a frame. Returns its first word. */
