@@ -98,11 +98,30 @@ static int check_empty(int fd)
 	return st.st_size == 0 ? 0 : -EEXIST;
 }
 
+/* What was set before would be taken for a part of the description, and give the file a size of its own. */
+static int forget_attributes(int fd)
+{
+	static const char *const names[] = {
+		SEGFS_ATTR_DTYPE,
+		SEGFS_ATTR_SHAPE,
+		SEGFS_ATTR_ORDER,
+		SEGFS_ATTR_OFFSET,
+	};
+
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (fremovexattr(fd, names[i]) < 0 && errno != ENODATA)
+			return -errno;
+	return 0;
+}
+
 static int set_attributes(int fd, const char *dtype, uint64_t n_workers)
 {
 	char shape[24];
-	int r = segfs_segment_set(fd, SEGFS_ATTR_DTYPE, dtype, strlen(dtype), 0);
+	int r;
 
+	r = forget_attributes(fd);
+	if (r == 0)
+		r = segfs_segment_set(fd, SEGFS_ATTR_DTYPE, dtype, strlen(dtype), 0);
 	if (r < 0)
 		return r;
 	snprintf(shape, sizeof(shape), "%" PRIu64, n_workers);

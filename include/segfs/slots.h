@@ -31,9 +31,9 @@ SEGFS_PUBLIC int segfs_slots_dtype(const struct segfs_dtype *element, const uint
 
 /*
  * Make the empty file `fd` (open for reading and writing) an array of `n_workers` such rows, all zero: its
- * attributes, its size and its pages. 0, or as segfs_slots_dtype() and segfs_segment_set(), or -EEXIST (the
- * file is not empty). After a failure it is empty and without attributes again. Calls for one file must not
- * overlap.
+ * attributes, whatever they were, its size and its pages. 0, or as segfs_slots_dtype() and
+ * segfs_segment_set(), or -EEXIST (the file is not empty). After a failure it is empty and without attributes
+ * again. Calls for one file must not overlap.
  */
 SEGFS_PUBLIC int segfs_slots_format(int fd, const struct segfs_dtype *element, const uint64_t *row_shape,
 				    unsigned ndim, uint64_t n_workers);

@@ -126,6 +126,23 @@ START_TEST(format_failed_leaves_nothing)
 }
 END_TEST
 
+/* A shape would make an array of the dtype as soon as there is one. */
+START_TEST(format_does_not_go_by_what_was_set_before)
+{
+	static const char *const names[] = {SEGFS_ATTR_SHAPE, SEGFS_ATTR_OFFSET, SEGFS_ATTR_DTYPE};
+	static const char *const values[] = {"3", "64", "<i2"};
+	SEGFS_CLOSE int fd = file_on_tmpfs("", 0);
+	DTYPE *element = dtype_of("<f8");
+
+	ck_assert_int_eq(fsetxattr(fd, names[_i], values[_i], strlen(values[_i]), 0), 0);
+	ck_assert_int_eq(fsetxattr(fd, SEGFS_ATTR_ORDER, "F", 1, 0), 0);
+	ck_assert_int_eq(segfs_slots_format(fd, element, NULL, 0, 10), 0);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_END), 1280);
+	ck_assert_int_lt(fgetxattr(fd, SEGFS_ATTR_OFFSET, NULL, 0), 0);
+	ck_assert_int_lt(fgetxattr(fd, SEGFS_ATTR_ORDER, NULL, 0), 0);
+}
+END_TEST
+
 START_TEST(row_is_where_numpy_has_it)
 {
 	DTYPE *element = dtype_of("<f8"), *row = NULL;
@@ -196,6 +213,7 @@ int main(void)
 	tcase_add_loop_test(tc, dtype_refused_fails_untouched, 0, COUNT_OF(refused));
 	tcase_add_test(tc, format_makes_an_ordinary_segment);
 	tcase_add_test(tc, format_failed_leaves_nothing);
+	tcase_add_loop_test(tc, format_does_not_go_by_what_was_set_before, 0, 3);
 	tcase_add_test(tc, row_is_where_numpy_has_it);
 	tcase_add_test(tc, row_of_unpadded_array_is_none);
 	tcase_add_test(tc, workers_keep_to_their_rows);
