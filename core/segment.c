@@ -11,7 +11,9 @@
 #include <sys/xattr.h>
 
 #include <segfs/npy.h>
+#include <segfs/ring.h>
 
+#include "table-internal.h"
 #include "util.h"
 
 /* The four attributes while each may still be missing or be wrong. */
@@ -129,26 +131,93 @@ static int stored_read(int fd, struct stored *stored)
 	return 0;
 }
 
-/* A header that does not parse, or promises more than the file has, makes the file no .npy: 0, and
- * *ret_is_npy false. */
-static int read_npy(int fd, uint64_t size, struct segfs_array *ret_array, bool *ret_is_npy)
+/* What the first bytes of a file claim; RAW: nothing. */
+static int read_claim(int fd, enum segfs_kind *ret_kind)
+{
+	static const struct {
+		enum segfs_kind kind;
+		const char *magic;
+		size_t len;
+	} magics[] = {
+		{SEGFS_KIND_NPY, "\x93NUMPY", 6},
+		{SEGFS_KIND_RING, SEGFS_RING_MAGIC, 8},
+		{SEGFS_KIND_TABLE, SEGFS_TABLE_MAGIC, 8},
+	};
+	char bytes[8] = {};
+
+	*ret_kind = SEGFS_KIND_RAW;
+	if (pread(fd, bytes, sizeof(bytes), 0) < 0)
+		return -errno;
+	for (size_t i = 0; i < COUNT_OF(magics); i++)
+		if (!memcmp(bytes, magics[i].magic, magics[i].len))
+			*ret_kind = magics[i].kind;
+	return 0;
+}
+
+static int read_npy(int fd, uint64_t size, struct segfs_array *ret_array)
 {
 	struct segfs_array array;
 	int r;
 
-	*ret_is_npy = false;
 	r = segfs_npy_read(fd, &array);
-	if (r == -EINVAL || r == -ENOTSUP || r == -EOVERFLOW || r == -EMSGSIZE)
-		return 0;
 	if (r < 0)
 		return r;
-	if (segfs_array_fits(&array, size) < 0) {
+	r = segfs_array_fits(&array, size);
+	if (r < 0)
 		segfs_array_clear(&array);
+	else
+		*ret_array = array;
+	return r;
+}
+
+static int read_ring(int fd, struct segfs_array *ret_array)
+{
+	struct segfs_ring_info info;
+	int r = segfs_ring_read(fd, &info);
+
+	if (r == 0)
+		*ret_array = info.frame;
+	return r;
+}
+
+static int read_table(int fd, struct segfs_array *ret_array)
+{
+	SEGFS_CLEANUP(segfs_table_plan_clear) struct segfs_table_plan plan = {};
+	int r = segfs_table_plan_read(fd, &plan);
+
+	if (r == 0)
+		*ret_array = (struct segfs_array){.dtype = steal_pointer(&plan.dtype), .order = 'C'};
+	return r;
+}
+
+static int read_claimed(int fd, enum segfs_kind kind, uint64_t size, struct segfs_array *ret_array)
+{
+	switch (kind) {
+	case SEGFS_KIND_NPY:
+		return read_npy(fd, size, ret_array);
+	case SEGFS_KIND_RING:
+		return read_ring(fd, ret_array);
+	case SEGFS_KIND_TABLE:
+		return read_table(fd, ret_array);
+	default:
 		return 0;
 	}
-	*ret_array = array;
-	*ret_is_npy = true;
-	return 0;
+}
+
+/* A header that does not parse, or promises more than the file has, is none: 0, and the segment raw. */
+static int read_header(int fd, struct segfs_segment *segment)
+{
+	enum segfs_kind kind;
+	int r;
+
+	r = read_claim(fd, &kind);
+	if (r == 0)
+		r = read_claimed(fd, kind, segment->size, &segment->array);
+	if (r == -EINVAL || r == -ENOTSUP || r == -EOVERFLOW || r == -EMSGSIZE)
+		return 0;
+	if (r == 0)
+		segment->kind = kind;
+	return r;
 }
 
 static int read_attributes(int fd, struct segfs_segment *segment)
@@ -171,16 +240,13 @@ int segfs_segment_read(int fd, struct segfs_segment *ret_segment)
 {
 	struct segfs_segment segment = {.kind = SEGFS_KIND_RAW};
 	struct stat st;
-	bool is_npy;
 	int r;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	segment.size = (uint64_t)st.st_size;
-	r = read_npy(fd, segment.size, &segment.array, &is_npy);
-	if (r == 0 && is_npy)
-		segment.kind = SEGFS_KIND_NPY;
-	else if (r == 0)
+	r = read_header(fd, &segment);
+	if (r == 0 && segment.kind == SEGFS_KIND_RAW)
 		r = read_attributes(fd, &segment);
 	if (r < 0)
 		return r;
@@ -197,9 +263,8 @@ void segfs_segment_clear(struct segfs_segment *segment)
 const char *segfs_kind_name(enum segfs_kind kind)
 {
 	static const char *const names[] = {
-		[SEGFS_KIND_RAW] = "raw",
-		[SEGFS_KIND_ARRAY] = "array",
-		[SEGFS_KIND_NPY] = "npy",
+		[SEGFS_KIND_RAW] = "raw",   [SEGFS_KIND_ARRAY] = "array", [SEGFS_KIND_NPY] = "npy",
+		[SEGFS_KIND_RING] = "ring", [SEGFS_KIND_TABLE] = "table",
 	};
 
 	return names[kind];
@@ -220,7 +285,11 @@ static ssize_t array_format(const struct segfs_array *array, const char *name, c
 
 ssize_t segfs_segment_format(const struct segfs_segment *segment, const char *name, char *buf, size_t size)
 {
-	return segment->kind == SEGFS_KIND_RAW ? -ENODATA : array_format(&segment->array, name, buf, size);
+	if (segment->kind == SEGFS_KIND_RAW)
+		return -ENODATA;
+	if (segment->kind == SEGFS_KIND_TABLE && strcmp(name, SEGFS_ATTR_DTYPE))
+		return -ENODATA; /* the record does not lie in the file as a whole */
+	return array_format(&segment->array, name, buf, size);
 }
 
 /* What can be said before dtype and shape are both known. */
@@ -262,7 +331,8 @@ static int store_value(int fd, const char *name, const struct segfs_array *array
 
 /* A header cannot be set, but copying tools write back what they have read: what it says already is no
  * change. */
-static int accept_if_same(const struct segfs_array *npy, const char *name, const char *value, size_t len)
+static int accept_if_same(const struct segfs_segment *segment, const char *name, const char *value,
+			  size_t len)
 {
 	SEGFS_CLEANUP(stored_clear) struct stored given = {.array.order = 'C'};
 	SEGFS_FREE char *wanted = malloc(XATTR_SIZE_MAX), *actual = malloc(XATTR_SIZE_MAX);
@@ -274,7 +344,7 @@ static int accept_if_same(const struct segfs_array *npy, const char *name, const
 	if (r < 0)
 		return r;
 	if (array_format(&given.array, name, wanted, XATTR_SIZE_MAX) < 0 ||
-	    array_format(npy, name, actual, XATTR_SIZE_MAX) < 0)
+	    segfs_segment_format(segment, name, actual, XATTR_SIZE_MAX) < 0)
 		return -EINVAL;
 	return strcmp(wanted, actual) ? -EINVAL : 0;
 }
@@ -307,19 +377,17 @@ static int set_stored(int fd, uint64_t size, const char *name, const char *value
 
 int segfs_segment_set(int fd, const char *name, const char *value, size_t len, int flags)
 {
-	struct segfs_array npy;
+	SEGFS_CLEANUP(segfs_segment_clear) struct segfs_segment segment = {.kind = SEGFS_KIND_RAW};
 	struct stat st;
-	bool is_npy;
 	int r;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	r = read_npy(fd, (uint64_t)st.st_size, &npy, &is_npy);
+	segment.size = (uint64_t)st.st_size;
+	r = read_header(fd, &segment);
 	if (r < 0)
 		return r;
-	if (!is_npy)
-		return set_stored(fd, (uint64_t)st.st_size, name, value, len, flags);
-	r = accept_if_same(&npy, name, value, len);
-	segfs_array_clear(&npy);
-	return r;
+	if (segment.kind == SEGFS_KIND_RAW)
+		return set_stored(fd, segment.size, name, value, len, flags);
+	return accept_if_same(&segment, name, value, len);
 }

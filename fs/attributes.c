@@ -83,11 +83,13 @@ static ssize_t read_stored(const struct segfs_segment *segment, const char *name
 	if (!value)
 		return -ENOMEM;
 	n = segfs_segment_format(segment, name, value, XATTR_SIZE_MAX);
-	if (n == -ENODATA) {
+	if (n == -ENODATA && segment->kind == SEGFS_KIND_RAW) {
 		n = fgetxattr(fd, name, value, XATTR_SIZE_MAX);
 		if (n < 0)
 			return -errno;
 	}
+	if (n < 0)
+		return n;
 	if (n >= XATTR_SIZE_MAX) /* only a .npy header can say so much */
 		return -E2BIG;
 	*ret_value = steal_pointer(&value);
@@ -147,11 +149,19 @@ static bool is_pid_list(const char *value, size_t len)
 	return true;
 }
 
+static bool is_kind(const char *value, size_t len)
+{
+	for (enum segfs_kind kind = SEGFS_KIND_RAW; kind <= SEGFS_KIND_TABLE; kind++)
+		if (is(value, len, segfs_kind_name(kind)))
+			return true;
+	return false;
+}
+
 bool attribute_is_reported_form(enum attribute attribute, const char *value, size_t len)
 {
 	switch (attribute) {
 	case ATTRIBUTE_KIND:
-		return is(value, len, "raw") || is(value, len, "array") || is(value, len, "npy");
+		return is_kind(value, len);
 	case ATTRIBUTE_LOCK:
 		return is(value, len, "unlocked") || starts_with(value, len, "exclusive pid ") ||
 		       starts_with(value, len, "shared pid ");
@@ -200,7 +210,8 @@ static bool has_attribute(enum attribute attribute, const char *name, const stru
 	if (attribute == ATTRIBUTE_CREATOR)
 		return creator_read(fd, ino, text) >= 0;
 	if (attribute == ATTRIBUTE_STORED)
-		return segment->kind != SEGFS_KIND_RAW || fgetxattr(fd, name, NULL, 0) >= 0;
+		return segment->kind != SEGFS_KIND_RAW ? segfs_segment_format(segment, name, NULL, 0) >= 0
+						       : fgetxattr(fd, name, NULL, 0) >= 0;
 	return true;
 }
 

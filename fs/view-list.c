@@ -104,7 +104,7 @@ static void add_type(struct table *table, int fd)
 	}
 	table_add(table, segfs_kind_name(segment.kind));
 	add_formatted(table, &segment, SEGFS_ATTR_DTYPE);
-	if (segment.kind != SEGFS_KIND_RAW && segment.array.ndim == 0)
+	if (segment.array.ndim == 0 && segfs_segment_format(&segment, SEGFS_ATTR_SHAPE, NULL, 0) == 0)
 		table_add(table, "()");
 	else
 		add_formatted(table, &segment, SEGFS_ATTR_SHAPE);

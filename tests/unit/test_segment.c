@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <segfs/ring.h>
 #include <segfs/segment.h>
+#include <segfs/table.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -107,6 +109,116 @@ START_TEST(read_npy_cut_anywhere_is_no_npy)
 		ck_assert_int_eq(ftruncate(fd, size), 0);
 		ck_assert_int_eq(kind_of(fd), SEGFS_KIND_RAW);
 	}
+}
+END_TEST
+
+static int ring_file(void)
+{
+	int fd = file_on_tmpfs("", 0);
+
+	ck_assert_int_eq(segfs_ring_format(fd, "float32", (uint64_t[]){48, 64}, 2, 4, SEGFS_RING_BLOCK), 0);
+	return fd;
+}
+
+static int table_file(void)
+{
+	static const char text[] = "[('gain', '<f8'), ('name', '|S5')]";
+	int fd = file_on_tmpfs("", 0);
+	struct segfs_dtype *dtype;
+
+	ck_assert_int_eq(segfs_dtype_parse(text, strlen(text), &dtype), 0);
+	ck_assert_int_eq(segfs_table_format(fd, dtype), 0);
+	segfs_dtype_free(dtype);
+	return fd;
+}
+
+START_TEST(read_ring_describes_a_frame)
+{
+	SEGFS_CLOSE int fd = ring_file();
+
+	ck_assert_int_eq(fsetxattr(fd, SEGFS_ATTR_DTYPE, "|u1", 3, 0), 0);
+	ck_assert_int_eq(fsetxattr(fd, SEGFS_ATTR_SHAPE, "1", 1, 0), 0);
+	ck_assert_int_eq(kind_of(fd), SEGFS_KIND_RING);
+	ck_assert_str_eq(segfs_kind_name(kind_of(fd)), "ring");
+	assert_attribute(fd, SEGFS_ATTR_DTYPE, "<f4");
+	assert_attribute(fd, SEGFS_ATTR_SHAPE, "48,64");
+	assert_attribute(fd, SEGFS_ATTR_ORDER, "C");
+	assert_attribute(fd, SEGFS_ATTR_OFFSET, "16384");
+}
+END_TEST
+
+START_TEST(read_table_has_a_dtype_alone)
+{
+	static const char *const others[] = {SEGFS_ATTR_SHAPE, SEGFS_ATTR_ORDER, SEGFS_ATTR_OFFSET};
+	SEGFS_CLOSE int fd = table_file();
+	struct segfs_segment segment;
+	char value[8];
+
+	ck_assert_str_eq(segfs_kind_name(kind_of(fd)), "table");
+	assert_attribute(fd, SEGFS_ATTR_DTYPE, "[('gain', '<f8'), ('name', '|S5')]");
+	ck_assert_int_eq(segfs_segment_read(fd, &segment), 0);
+	ck_assert_uint_eq(segment.array.ndim, 0);
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		ck_assert_int_eq(segfs_segment_format(&segment, others[i], value, sizeof(value)), -ENODATA);
+	segfs_segment_clear(&segment);
+}
+END_TEST
+
+static int (*const files[])(void) = {ring_file, table_file};
+
+/* Cut in the header, between two pages of it, or in what it promises. */
+START_TEST(read_ring_or_table_cut_anywhere_is_raw)
+{
+	SEGFS_CLOSE int fd = files[_i]();
+
+	ck_assert_int_gt(kind_of(fd), SEGFS_KIND_NPY);
+	for (off_t size = lseek(fd, 0, SEEK_END) - 1; size >= 0; size -= size > 64 ? 61 : 1) {
+		ck_assert_int_eq(ftruncate(fd, size), 0);
+		ck_assert_int_eq(kind_of(fd), SEGFS_KIND_RAW);
+	}
+}
+END_TEST
+
+/* Any byte of what never changes: the kind is one that holds, or the attributes count. */
+START_TEST(read_ring_or_table_with_any_byte_changed_is_safe)
+{
+	SEGFS_CLOSE int fd = files[_i]();
+	char byte, other;
+
+	ck_assert_int_eq(fsetxattr(fd, SEGFS_ATTR_DTYPE, "|u1", 3, 0), 0);
+	ck_assert_int_eq(fsetxattr(fd, SEGFS_ATTR_SHAPE, "7", 1, 0), 0);
+	for (off_t at = 0; at < 8192 + 256; at++) {
+		ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
+		for (int bit = 0; bit < 8; bit += 7) {
+			enum segfs_kind kind;
+
+			other = (char)(byte ^ 1 << bit);
+			ck_assert_int_eq(pwrite(fd, &other, 1, at), 1);
+			kind = kind_of(fd);
+			ck_assert(kind == SEGFS_KIND_ARRAY || kind > SEGFS_KIND_NPY);
+			ck_assert(at >= 12 || kind == SEGFS_KIND_ARRAY);
+		}
+		ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+	}
+}
+END_TEST
+
+START_TEST(set_on_ring_or_table_takes_only_what_it_says)
+{
+	SEGFS_CLOSE int ring = ring_file(), table = table_file();
+
+	ck_assert_int_eq(set(ring, SEGFS_ATTR_DTYPE, "float32"), 0);
+	ck_assert_int_eq(set(ring, SEGFS_ATTR_SHAPE, "[48, 64]"), 0);
+	ck_assert_int_eq(set(ring, SEGFS_ATTR_OFFSET, "16384"), 0);
+	ck_assert_int_eq(set(ring, SEGFS_ATTR_SHAPE, "64,48"), -EINVAL);
+	ck_assert_int_eq(set(ring, SEGFS_ATTR_OFFSET, "0"), -EINVAL);
+	ck_assert_int_eq(set(table, SEGFS_ATTR_DTYPE, "[('gain','f8'),('name','S5')]"), 0);
+	ck_assert_int_eq(set(table, SEGFS_ATTR_DTYPE, "[('gain','f8')]"), -EINVAL);
+	ck_assert_int_eq(set(table, SEGFS_ATTR_SHAPE, ""), -EINVAL);
+	ck_assert_int_eq(set(table, SEGFS_ATTR_ORDER, "C"), -EINVAL);
+	ck_assert_int_eq(set(table, SEGFS_ATTR_OFFSET, "0"), -EINVAL);
+	ck_assert_int_lt(fgetxattr(ring, SEGFS_ATTR_DTYPE, NULL, 0), 0);
+	ck_assert_int_lt(fgetxattr(table, SEGFS_ATTR_DTYPE, NULL, 0), 0);
 }
 END_TEST
 
@@ -263,6 +375,11 @@ int main(void)
 	tcase_add_test(tc, read_npy_header_wins_over_attributes);
 	tcase_add_test(tc, read_npy_misaligned_is_npy);
 	tcase_add_test(tc, read_npy_cut_anywhere_is_no_npy);
+	tcase_add_test(tc, read_ring_describes_a_frame);
+	tcase_add_test(tc, read_table_has_a_dtype_alone);
+	tcase_add_loop_test(tc, read_ring_or_table_cut_anywhere_is_raw, 0, COUNT_OF(files));
+	tcase_add_loop_test(tc, read_ring_or_table_with_any_byte_changed_is_safe, 0, COUNT_OF(files));
+	tcase_add_test(tc, set_on_ring_or_table_takes_only_what_it_says);
 	tcase_add_test(tc, read_attributes_that_contradict_the_size_describe_nothing);
 	tcase_add_loop_test(tc, read_nonsense_attributes_describe_nothing, 0, COUNT_OF(nonsense));
 	tcase_add_test(tc, set_long_descr_reads_back);
