@@ -3,14 +3,12 @@
 
 #include "util.h"
 
-int segfs_array_read(const struct segfs_array *array, int fd, uint64_t first, size_t count,
-		     void *ret_elements)
+int segfs_read_whole(int fd, void *ret_bytes, size_t size, uint64_t at)
 {
-	uint64_t at = array->offset + first * array->dtype->itemsize;
-	size_t size = count * array->dtype->itemsize, done = 0;
+	size_t done = 0;
 
 	while (done < size) {
-		ssize_t n = pread(fd, (char *)ret_elements + done, size - done, (off_t)(at + done));
+		ssize_t n = pread(fd, (char *)ret_bytes + done, size - done, (off_t)(at + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -21,4 +19,12 @@ int segfs_array_read(const struct segfs_array *array, int fd, uint64_t first, si
 		done += (size_t)n;
 	}
 	return 0;
+}
+
+int segfs_array_read(const struct segfs_array *array, int fd, uint64_t first, size_t count,
+		     void *ret_elements)
+{
+	size_t itemsize = array->dtype->itemsize;
+
+	return segfs_read_whole(fd, ret_elements, count * itemsize, array->offset + first * itemsize);
 }

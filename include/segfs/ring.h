@@ -186,4 +186,17 @@ SEGFS_PUBLIC int segfs_ring_status(int fd, struct segfs_ring_status *ret_status)
  * Returns as segfs_dtype_format(). */
 SEGFS_PUBLIC size_t segfs_ring_status_format(const struct segfs_ring_status *status, char *buf, size_t size);
 
+/*
+ * Copy the newest committed frame out of an open file, with pread(2), without mapping it: for who reads a
+ * frame now and then, of files that somebody may cut. `info` is what segfs_ring_read() said of this file;
+ * *ret_frame takes its `frame_size` bytes, *ret_number the frame's number. The frame is whole: where a
+ * producer has begun to overwrite it, the next one is tried, for some 20 ms.
+ *
+ * 0, or -ENODATA (no frame has been committed yet), -EAGAIN (each was overwritten before it was read),
+ * -EUCLEAN (the counters make no sense), -ESTALE (the file has become too short), or -errno of pread(2).
+ * After a failure *ret_frame may hold anything; *ret_number is untouched. Any thread.
+ */
+SEGFS_PUBLIC int segfs_ring_newest(int fd, const struct segfs_ring_info *info, void *ret_frame,
+				   uint64_t *ret_number);
+
 SEGFS_END

@@ -113,4 +113,33 @@ SEGFS_PUBLIC int segfs_table_read(const struct segfs_table *table, unsigned fiel
  */
 SEGFS_PUBLIC int segfs_table_snapshot(struct segfs_table *table, void *ret_record, int64_t timeout_ns);
 
+/* A table for people and programs that look on. */
+struct segfs_table_status {
+	struct segfs_dtype *dtype; /* of the record; owned */
+	unsigned n_fields;
+	uint64_t *counts; /* how many values had been written to each field; owned */
+	uint64_t writes;  /* all of them together */
+	uint64_t snapshots;
+	void *record; /* all fields as they were at one moment; owned; NULL: larger than was asked for */
+};
+
+/*
+ * Look at the table in an open file, with pread(2), without mapping it, and so without SIGBUS when it is cut.
+ * The record is read too if it has no more than `record_max` bytes, and is then of one moment, as are the
+ * counts; that takes a moment without writing, as of segfs_table_snapshot() where the table is open for
+ * reading only, and is given up after some 20 ms. Without the record nothing is waited for.
+ *
+ * 0, or as segfs_table_open(), or -EAGAIN (the writers did not pause), -ESTALE (the file has become too
+ * short). *ret_status is untouched on failure; free what it owns with segfs_table_status_clear().
+ */
+SEGFS_PUBLIC int segfs_table_status(int fd, size_t record_max, struct segfs_table_status *ret_status);
+
+SEGFS_PUBLIC void segfs_table_status_clear(struct segfs_table_status *status);
+
+/* Write a status in one line, without the end of the line:
+ *	fields 5 record 231 writes 812 snapshots 4
+ * Returns as segfs_dtype_format(). */
+SEGFS_PUBLIC size_t segfs_table_status_format(const struct segfs_table_status *status, char *buf,
+					      size_t size);
+
 SEGFS_END
