@@ -147,12 +147,49 @@ SEGFS_PUBLIC int segfs_slots_format(int fd, const struct segfs_dtype *element, c
 	return text ? set_attributes(fd, text, n_workers) : -ENOMEM;
 }
 
-SEGFS_PUBLIC void *segfs_slots_row(const struct segfs_array *array, void *file, uint64_t i)
+static bool have_own_lines(const struct segfs_array *array)
 {
 	size_t itemsize = array->dtype->itemsize;
 
-	if (array->ndim != 1 || i >= array->shape[0] || itemsize == 0 ||
-	    itemsize % SEGFS_SLOTS_ALIGNMENT != 0 || array->offset % SEGFS_SLOTS_ALIGNMENT != 0)
+	return array->ndim == 1 && itemsize > 0 && itemsize % SEGFS_SLOTS_ALIGNMENT == 0 &&
+	       array->offset % SEGFS_SLOTS_ALIGNMENT == 0;
+}
+
+SEGFS_PUBLIC void *segfs_slots_row(const struct segfs_array *array, void *file, uint64_t i)
+{
+	if (!have_own_lines(array) || i >= array->shape[0])
 		return NULL;
-	return (char *)file + array->offset + i * itemsize;
+	return (char *)file + array->offset + i * array->dtype->itemsize;
+}
+
+static bool is_row(const struct segfs_dtype *dtype)
+{
+	if (dtype->n_fields == 0 || strcmp(dtype->fields[0].name, "value") != 0)
+		return false;
+	return dtype->n_fields == 1 || (dtype->n_fields == 2 && segfs_dtype_is_padding(&dtype->fields[1]));
+}
+
+SEGFS_PUBLIC int segfs_slots_read(const struct segfs_array *array, struct segfs_slots_info *ret_info)
+{
+	if (!have_own_lines(array) || !is_row(array->dtype))
+		return -EINVAL;
+	*ret_info = (struct segfs_slots_info){
+		.n_workers = array->shape[0],
+		.row = array->dtype->itemsize,
+		.value = &array->dtype->fields[0],
+	};
+	return 0;
+}
+
+SEGFS_PUBLIC size_t segfs_slots_info_format(const struct segfs_slots_info *info, char *buf, size_t size)
+{
+	struct segfs_text out = segfs_text_start(buf, size);
+	size_t left;
+
+	segfs_text_printf(&out, "workers %" PRIu64 " row %zu", info->n_workers, info->row);
+	for (unsigned i = 0; i < info->value->ndim; i++)
+		segfs_text_printf(&out, "%s%" PRIu64, i == 0 ? " shape " : ",", info->value->shape[i]);
+	segfs_text_printf(&out, " dtype ");
+	left = size > out.len ? size - out.len : 0;
+	return out.len + segfs_dtype_format(info->value->dtype, left > 0 ? buf + out.len : NULL, left);
 }

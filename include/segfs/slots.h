@@ -45,4 +45,22 @@ SEGFS_PUBLIC int segfs_slots_format(int fd, const struct segfs_dtype *element, c
  */
 SEGFS_PUBLIC void *segfs_slots_row(const struct segfs_array *array, void *file, uint64_t i);
 
+/* What an array of slots is; the type is the array's and lives as long. */
+struct segfs_slots_info {
+	uint64_t n_workers;
+	size_t row;			 /* bytes from one worker's to the next, a multiple of 128 */
+	const struct segfs_field *value; /* the dtype of an element and the shape of a row */
+};
+
+/*
+ * Is this an array of slots: rows as segfs_slots_dtype() has them, in one dimension and on lines of their
+ * own? 0, or -EINVAL and *ret_info untouched. Any thread.
+ */
+SEGFS_PUBLIC int segfs_slots_read(const struct segfs_array *array, struct segfs_slots_info *ret_info);
+
+/* Write that in one line, without the end of the line; without `shape` a row is one element:
+ *	workers 8 row 128 shape 3 dtype <f8
+ * Returns as segfs_dtype_format(). */
+SEGFS_PUBLIC size_t segfs_slots_info_format(const struct segfs_slots_info *info, char *buf, size_t size);
+
 SEGFS_END

@@ -163,6 +163,48 @@ START_TEST(row_is_where_numpy_has_it)
 }
 END_TEST
 
+static const struct {
+	const char *dtype, *text;
+} described[] = {
+	{"[('value', '<f8', (3,)), ('', '|V104')]", "workers 5 row 128 shape 3 dtype <f8"},
+	{"[('value', '<f8'), ('', '|V120')]", "workers 5 row 128 dtype <f8"},
+	{"[('value', '<f8', (4, 8))]", "workers 5 row 256 shape 4,8 dtype <f8"},
+	{"[('value', [('n', '<u8'), ('x', '<f8')], (4,)), ('', '|V64')]",
+	 "workers 5 row 128 shape 4 dtype [('n', '<u8'), ('x', '<f8')]"},
+	{"[('value', '<f8', (3,))]", NULL},
+	{"[('value', '<f8', (8,)), ('other', '<f8', (8,))]", NULL},
+	{"[('values', '<f8', (16,))]", NULL},
+	{"[('', '|V128')]", NULL},
+	{"S128", NULL},
+	{"S0", NULL},
+};
+
+START_TEST(read_tells_slots_from_other_arrays)
+{
+	DTYPE *row = dtype_of(described[_i].dtype);
+	struct segfs_array array = {.dtype = row, .ndim = 1, .shape = {5}, .order = 'C'};
+	struct segfs_slots_info info = {.row = UNTOUCHED};
+	const char *expected = described[_i].text;
+	char text[128];
+
+	ck_assert_int_eq(segfs_slots_read(&array, &info), expected ? 0 : -EINVAL);
+	if (!expected) {
+		ck_assert_uint_eq(info.row, UNTOUCHED);
+		return;
+	}
+	for (size_t size = 0; size < sizeof(text); size++) {
+		ck_assert_uint_eq(segfs_slots_info_format(&info, text, size), strlen(expected));
+		ck_assert(size == 0 || !strncmp(text, expected, size - 1));
+	}
+	ck_assert_str_eq(text, expected);
+	array.offset = 64;
+	ck_assert_int_eq(segfs_slots_read(&array, &info), -EINVAL);
+	array.offset = 0;
+	array.ndim = 2;
+	ck_assert_int_eq(segfs_slots_read(&array, &info), -EINVAL);
+}
+END_TEST
+
 START_TEST(row_of_unpadded_array_is_none)
 {
 	DTYPE *element = dtype_of("<f8");
@@ -215,6 +257,7 @@ int main(void)
 	tcase_add_test(tc, format_failed_leaves_nothing);
 	tcase_add_loop_test(tc, format_does_not_go_by_what_was_set_before, 0, 3);
 	tcase_add_test(tc, row_is_where_numpy_has_it);
+	tcase_add_loop_test(tc, read_tells_slots_from_other_arrays, 0, COUNT_OF(described));
 	tcase_add_test(tc, row_of_unpadded_array_is_none);
 	tcase_add_test(tc, workers_keep_to_their_rows);
 	tcase_set_timeout(tc, 60);
