@@ -8,10 +8,14 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include <segfs/ring.h>
 #include <segfs/segment.h>
+#include <segfs/slots.h>
+#include <segfs/table.h>
 
 #include "creator.h"
 #include "lifetimes.h"
+#include "recipe.h"
 #include "seal.h"
 #include "util.h"
 
@@ -35,7 +39,10 @@ static const struct {
 	{"user.shm.lock", ATTRIBUTE_LOCK, true},
 	{SEGFS_ATTR_OFFSET, ATTRIBUTE_STORED, true},
 	{SEGFS_ATTR_ORDER, ATTRIBUTE_STORED, true},
+	{"user.shm.ring", ATTRIBUTE_RING, true},
 	{"user.shm.sealed", ATTRIBUTE_SEALED, false}, /* the copy's owner has not asked for it */
+	{"user.shm.slots", ATTRIBUTE_SLOTS, true},
+	{"user.shm.table", ATTRIBUTE_TABLE, true},
 	{SEGFS_ATTR_SHAPE, ATTRIBUTE_STORED, true},
 };
 
@@ -117,6 +124,74 @@ static ssize_t read_lifetime(int fd, ino_t ino, char **ret_value)
 	return give(text, ret_value);
 }
 
+/* Of a ring with all its consumers. */
+#define RING_STATUS_MAX (256 + SEGFS_RING_CONSUMERS * 64)
+
+static ssize_t read_ring(int fd, char **ret_value)
+{
+	struct segfs_ring_status status;
+	char text[RING_STATUS_MAX];
+	int r = segfs_ring_status(fd, &status);
+
+	if (r < 0)
+		return r;
+	segfs_ring_status_format(&status, text, sizeof(text));
+	segfs_ring_info_clear(&status.info);
+	return give(text, ret_value);
+}
+
+static ssize_t read_table(int fd, char **ret_value)
+{
+	struct segfs_table_status status;
+	char text[128];
+	int r = segfs_table_status(fd, 0, &status);
+
+	if (r < 0)
+		return r;
+	segfs_table_status_format(&status, text, sizeof(text));
+	segfs_table_status_clear(&status);
+	return give(text, ret_value);
+}
+
+static ssize_t read_slots(const struct segfs_segment *segment, char **ret_value)
+{
+	struct segfs_slots_info info;
+	char *text;
+	size_t n;
+
+	if (segfs_slots_read(&segment->array, &info) < 0)
+		return -ENODATA;
+	n = segfs_slots_info_format(&info, NULL, 0);
+	if (n > XATTR_SIZE_MAX)
+		return -E2BIG;
+	text = malloc(n + 1);
+	if (!text)
+		return -ENOMEM;
+	segfs_slots_info_format(&info, text, n + 1);
+	*ret_value = text;
+	return (ssize_t)n;
+}
+
+/* Slots are an array, or what a .npy file holds. */
+static bool may_be_slots(enum segfs_kind kind)
+{
+	return kind == SEGFS_KIND_ARRAY || kind == SEGFS_KIND_NPY;
+}
+
+static ssize_t read_of_kind(enum attribute attribute, const struct segfs_segment *segment, int fd,
+			    char **ret_value)
+{
+	ssize_t n = -ENODATA;
+
+	if (attribute == ATTRIBUTE_RING && segment->kind == SEGFS_KIND_RING)
+		n = read_ring(fd, ret_value);
+	else if (attribute == ATTRIBUTE_TABLE && segment->kind == SEGFS_KIND_TABLE)
+		n = read_table(fd, ret_value);
+	else if (attribute == ATTRIBUTE_SLOTS && may_be_slots(segment->kind))
+		n = read_slots(segment, ret_value);
+	return n == -EINVAL ? -ENODATA : n; /* it has changed meanwhile */
+}
+
 ssize_t attribute_read(enum attribute attribute, const char *name, int fd, ino_t ino, char **ret_value)
 {
 	SEGFS_CLEANUP(segfs_segment_clear) struct segfs_segment segment = {};
@@ -133,6 +208,8 @@ ssize_t attribute_read(enum attribute attribute, const char *name, int fd, ino_t
 		return r;
 	if (attribute == ATTRIBUTE_KIND)
 		return give(segfs_kind_name(segment.kind), ret_value);
+	if (attribute >= ATTRIBUTE_RING)
+		return read_of_kind(attribute, &segment, fd, ret_value);
 	return read_stored(&segment, name, fd, ret_value);
 }
 
@@ -157,6 +234,26 @@ static bool is_kind(const char *value, size_t len)
 	return false;
 }
 
+/* Does the value begin as the pattern has it, where '#' is a number? */
+static bool begins_as(const char *value, size_t len, const char *pattern)
+{
+	const char *end = value + len;
+
+	for (; *pattern; pattern++) {
+		if (value == end)
+			return false;
+		if (*pattern != '#' && *pattern != *value++)
+			return false;
+		if (*pattern != '#')
+			continue;
+		if (!isdigit((unsigned char)*value))
+			return false;
+		while (value < end && isdigit((unsigned char)*value))
+			value++;
+	}
+	return true;
+}
+
 bool attribute_is_reported_form(enum attribute attribute, const char *value, size_t len)
 {
 	switch (attribute) {
@@ -169,6 +266,13 @@ bool attribute_is_reported_form(enum attribute attribute, const char *value, siz
 		return starts_with(value, len, "pid ");
 	case ATTRIBUTE_ATTACHED:
 		return is_pid_list(value, len);
+	case ATTRIBUTE_RING:
+		return begins_as(value, len, "block capacity # committed # producer ") ||
+		       begins_as(value, len, "overwrite capacity # committed # producer ");
+	case ATTRIBUTE_TABLE:
+		return begins_as(value, len, "fields # record # writes # snapshots #");
+	case ATTRIBUTE_SLOTS:
+		return begins_as(value, len, "workers # row # ");
 	default:
 		return false;
 	}
@@ -178,13 +282,37 @@ bool attribute_is_reported_form(enum attribute attribute, const char *value, siz
 #define N_SET_LOCKS 16
 static pthread_mutex_t set_locks[N_SET_LOCKS] = {[0 ... N_SET_LOCKS - 1] = PTHREAD_MUTEX_INITIALIZER};
 
-int attribute_store(const char *name, int fd, ino_t ino, const char *value, size_t len, int flags)
+static bool is_empty(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_size == 0;
+}
+
+static int store(enum attribute attribute, const char *name, int fd, const char *value, size_t len, int flags)
+{
+	if (attribute >= ATTRIBUTE_RING && flags & XATTR_REPLACE && is_empty(fd))
+		return -ENODATA;
+	switch (attribute) {
+	case ATTRIBUTE_RING:
+		return segfs_recipe_ring(fd, value, len);
+	case ATTRIBUTE_TABLE:
+		return segfs_recipe_table(fd, value, len);
+	case ATTRIBUTE_SLOTS:
+		return segfs_recipe_slots(fd, value, len);
+	default:
+		return segfs_segment_set(fd, name, value, len, flags);
+	}
+}
+
+int attribute_store(enum attribute attribute, const char *name, int fd, ino_t ino, const char *value,
+		    size_t len, int flags)
 {
 	pthread_mutex_t *lock = &set_locks[ino % N_SET_LOCKS];
 	int r;
 
 	pthread_mutex_lock(lock);
-	r = segfs_segment_set(fd, name, value, len, flags);
+	r = store(attribute, name, fd, value, len, flags);
 	pthread_mutex_unlock(lock);
 	return r;
 }
@@ -205,6 +333,7 @@ static bool passes(const char *name, bool is_root, bool replace_ours)
 static bool has_attribute(enum attribute attribute, const char *name, const struct segfs_segment *segment,
 			  int fd, ino_t ino)
 {
+	struct segfs_slots_info slots;
 	char text[CREATOR_MAX];
 
 	if (attribute == ATTRIBUTE_CREATOR)
@@ -212,6 +341,12 @@ static bool has_attribute(enum attribute attribute, const char *name, const stru
 	if (attribute == ATTRIBUTE_STORED)
 		return segment->kind != SEGFS_KIND_RAW ? segfs_segment_format(segment, name, NULL, 0) >= 0
 						       : fgetxattr(fd, name, NULL, 0) >= 0;
+	if (attribute == ATTRIBUTE_RING)
+		return segment->kind == SEGFS_KIND_RING;
+	if (attribute == ATTRIBUTE_TABLE)
+		return segment->kind == SEGFS_KIND_TABLE;
+	if (attribute == ATTRIBUTE_SLOTS)
+		return may_be_slots(segment->kind) && segfs_slots_read(&segment->array, &slots) == 0;
 	return true;
 }
 

@@ -3,9 +3,10 @@
 
 /*
  * The attributes that segfs gives to a segment: user.shm.*. Stored ones are extended attributes of the file
- * in the store, checked when set through the mount; live ones are computed when read; the lifetime is a note
- * (lifetimes.h). Regular files have them, and directories a lifetime; on anything else, and under any other
- * name, an attribute is the store's alone.
+ * in the store, checked when set through the mount; live ones are computed when read, and three of them make
+ * an empty file a ring, a table or slots when they are set; the lifetime is a note (lifetimes.h). Regular
+ * files have them, and directories a lifetime; on anything else, and under any other name, an attribute is
+ * the store's alone.
  */
 #include "fs.h"
 
@@ -19,6 +20,9 @@ enum attribute {
 	ATTRIBUTE_CREATOR,
 	ATTRIBUTE_LOCK,
 	ATTRIBUTE_ATTACHED,
+	ATTRIBUTE_RING,
+	ATTRIBUTE_TABLE,
+	ATTRIBUTE_SLOTS,
 };
 
 enum attribute attribute_of(const char *name);
@@ -28,9 +32,15 @@ static inline bool attribute_is_live(enum attribute attribute)
 {
 	return attribute >= ATTRIBUTE_KIND;
 }
+/* Can it be set to what is not there yet? */
+static inline bool attribute_is_settable(enum attribute attribute)
+{
+	return !attribute_is_live(attribute) || attribute >= ATTRIBUTE_RING;
+}
 
 /*
- * The value of a stored attribute, or of user.shm.kind, .creator, .sealed or .lifetime, of the open segment
+ * The value of a stored attribute, or of user.shm.kind, .creator, .sealed, .lifetime, .ring, .table or
+ * .slots, of the open segment
  * (for the last also: directory) `fd`. *ret_value is to be freed. Its length, or -ENODATA, or another -errno.
  */
 ssize_t attribute_read(enum attribute attribute, const char *name, int fd, ino_t ino, char **ret_value);
@@ -42,9 +52,10 @@ ssize_t attribute_read(enum attribute attribute, const char *name, int fd, ino_t
  */
 bool attribute_is_reported_form(enum attribute attribute, const char *value, size_t len);
 
-/* Check and store one, with the credentials that the thread has now. `fd` is open for reading and writing. 0
- * or -errno. */
-int attribute_store(const char *name, int fd, ino_t ino, const char *value, size_t len, int flags);
+/* Check and store one, or make of an empty file what it says, with the credentials that the thread has now.
+ * `fd` is open for reading and writing. 0 or -errno. */
+int attribute_store(enum attribute attribute, const char *name, int fd, ino_t ino, const char *value,
+		    size_t len, int flags);
 
 /*
  * Make the list of names that the mount shows from the store's own (NUL-terminated names, `n` bytes). `fd` is

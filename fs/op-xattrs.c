@@ -148,15 +148,15 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 		get_from_store(req, target.fd, name, size);
 }
 
-static int set_stored(fuse_req_t req, uint64_t ino, const struct target *target, const char *name,
-		      const char *value, size_t size, int flags)
+static int store(fuse_req_t req, uint64_t ino, enum attribute attribute, const struct target *target,
+		 const char *name, const char *value, size_t size, int flags)
 {
 	SEGFS_CLOSE int fd = op_open_node(fs_of(req), ino, O_RDWR);
 	AS_CALLER int r = caller_become(req);
 
 	if (fd < 0 || r < 0)
 		return MIN(fd, r);
-	return attribute_store(name, fd, target->st.st_ino, value, size, flags);
+	return attribute_store(attribute, name, fd, target->st.st_ino, value, size, flags);
 }
 
 static int seal(fuse_req_t req, uint64_t ino, const struct target *target)
@@ -197,11 +197,13 @@ static int set_ours(fuse_req_t req, uint64_t ino, enum attribute attribute, cons
 	r = may_write(req, target->fd);
 	if (r < 0)
 		return r;
-	if (attribute == ATTRIBUTE_STORED && is_sealed(target))
+	if (attribute_is_reported_form(attribute, value, size))
+		return 0;
+	if (!attribute_is_settable(attribute))
+		return -EOPNOTSUPP;
+	if (is_sealed(target))
 		return -EPERM;
-	if (attribute == ATTRIBUTE_STORED)
-		return set_stored(req, ino, target, name, value, size, flags);
-	return attribute_is_reported_form(attribute, value, size) ? 0 : -EOPNOTSUPP;
+	return store(req, ino, attribute, target, name, value, size, flags);
 }
 
 /* An ACL is a right: its change is noted as such. (It changes the mode as well.) */
