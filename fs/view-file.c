@@ -14,6 +14,7 @@
 #include "reply.h"
 #include "textview.h"
 #include "util.h"
+#include "view-copy.h"
 
 /* What all open views together may hold in memory. Whoever opens pictures without closing them gets ENOMEM.
  */
@@ -22,7 +23,7 @@ static _Atomic size_t rendered;
 
 struct view_file {
 	enum view_kind kind;
-	int fd; /* the segment, open for reading, owned; -1: none */
+	int fd; /* the segment, open for reading, or a copy of what is shown of it; owned; -1: none */
 	struct segfs_segment segment;
 	struct segfs_textview text;
 	char *bytes; /* of a view made as a whole; or the header of a .npy file; owned */
@@ -118,10 +119,10 @@ static int open_npy(struct view_file *file)
 	return 0;
 }
 
-/* Memory for a view made as a whole is asked for before it is made. */
+/* Memory for a view made as a whole, or a copy, is asked for before it is made. */
 static int charge(struct view_file *file, size_t n)
 {
-	file->n_charged = n;
+	file->n_charged += n;
 	return atomic_fetch_add_explicit(&rendered, n, memory_order_relaxed) + n > RENDERED_MAX ? -ENOMEM : 0;
 }
 
@@ -175,12 +176,33 @@ static int open_printed(fuse_req_t req, struct view_file *file)
 	return r < 0 ? r : charge(file, file->n_bytes);
 }
 
+/* From here on the view is of the copy. */
+static int copy_subject(struct view_file *file)
+{
+	uint64_t size = view_copy_size(&file->segment);
+	int copy;
+
+	if (size > RENDERED_MAX)
+		return -ENOMEM;
+	copy = charge(file, size);
+	if (copy == 0)
+		copy = view_copy_take(file->fd, &file->segment);
+	if (copy < 0)
+		return copy;
+	close_fd(&file->fd);
+	file->fd = copy;
+	return 0;
+}
+
+static bool needs_copy(const struct view_file *file)
+{
+	return file->kind != VIEW_INFO && view_copy_is_needed(&file->segment);
+}
+
 static int open_content(fuse_req_t req, struct view_file *file)
 {
-	int r = 0;
+	int r = needs_copy(file) ? copy_subject(file) : 0;
 
-	if (file->kind >= VIEW_INFO) /* of one segment */
-		r = segfs_segment_read(file->fd, &file->segment);
 	if (r < 0)
 		return r;
 	switch (file->kind) {
@@ -196,10 +218,10 @@ static int open_content(fuse_req_t req, struct view_file *file)
 }
 
 /* Takes the descriptor over, whatever comes of it. */
-static int file_new(fuse_req_t req, const struct view *view, int fd, struct view_file **ret_file)
+static int file_new(const struct view *view, int fd, struct view_file **ret_file)
 {
 	FREE_FILE struct view_file *file = calloc(1, sizeof(*file));
-	int r;
+	int r = 0;
 
 	if (!file) {
 		close_fd(&fd);
@@ -207,21 +229,23 @@ static int file_new(fuse_req_t req, const struct view *view, int fd, struct view
 	}
 	file->kind = view->kind;
 	file->fd = fd;
-	r = open_content(req, file);
+	if (file->kind >= VIEW_INFO) /* of one segment */
+		r = segfs_segment_read(file->fd, &file->segment);
 	if (r < 0)
 		return r;
 	*ret_file = steal_pointer(&file);
 	return 0;
 }
 
-/* Read by the bytes and not by pages: a cache of the kernel's would only show what was. */
-static void open_now(fuse_req_t req, const struct view *view, int fd, const struct fuse_file_info *fi)
+/* Takes the file over. Read by the bytes and not by pages: a cache of the kernel's would only show what was.
+ */
+static void open_now(fuse_req_t req, struct view_file *file, const struct fuse_file_info *fi)
 {
 	struct fuse_file_info opened = *fi;
-	struct view_file *file;
-	int r = file_new(req, view, fd, &file);
+	int r = open_content(req, file);
 
 	if (r < 0) {
+		view_file_free(file);
 		reply(req, r);
 		return;
 	}
@@ -234,8 +258,7 @@ static void open_now(fuse_req_t req, const struct view *view, int fd, const stru
 
 struct open_job {
 	struct slow_job job;
-	struct view view;
-	int fd; /* owned */
+	struct view_file *file; /* owned */
 	struct fuse_file_info fi;
 };
 
@@ -243,36 +266,40 @@ static void run_open(struct fs *fs, struct slow_job *job)
 {
 	struct open_job *open = (void *)job;
 
-	open_now(job->req, &open->view, steal_fd(&open->fd), &open->fi);
+	open_now(job->req, steal_pointer(&open->file), &open->fi);
 }
 
 static void clear_open(struct slow_job *job)
 {
-	close_fd(&((struct open_job *)job)->fd);
+	view_file_free(((struct open_job *)job)->file);
 }
 
-static void open_later(fuse_req_t req, const struct view *view, int fd, const struct fuse_file_info *fi)
+/* Takes the file over. */
+static void open_later(fuse_req_t req, struct view_file *file, const struct fuse_file_info *fi)
 {
 	struct open_job *open = malloc(sizeof(*open));
 
 	if (!open) {
-		close_fd(&fd);
+		view_file_free(file);
 		reply(req, -ENOMEM);
 		return;
 	}
-	*open = (struct open_job){.job = {.req = req, .run = run_open, .clear = clear_open},
-				  .view = *view,
-				  .fd = fd,
-				  .fi = *fi};
+	*open = (struct open_job){
+		.job = {.req = req, .run = run_open, .clear = clear_open}, .file = file, .fi = *fi};
 	slow_lane_submit(fs_of(req), &open->job);
 }
 
 void view_file_open(fuse_req_t req, const struct view *view, int fd, const struct fuse_file_info *fi)
 {
-	if (view->kind == VIEW_TEXT || view->kind == VIEW_NPY)
-		open_now(req, view, fd, fi);
+	struct view_file *file;
+	int r = file_new(view, fd, &file);
+
+	if (r < 0)
+		reply(req, r);
+	else if ((file->kind == VIEW_TEXT || file->kind == VIEW_NPY) && !needs_copy(file))
+		open_now(req, file, fi);
 	else
-		open_later(req, view, fd, fi);
+		open_later(req, file, fi);
 }
 
 /* Of what was made as a whole, or of the header of a .npy file. */

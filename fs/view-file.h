@@ -3,7 +3,8 @@
 
 /*
  * The content of a view. What follows from the segment's type alone, text and .npy, is made as it is read, at
- * any offset; the rest is made when it is opened and stays as it was then until the next open.
+ * any offset; the rest is made when it is opened and stays as it was then until the next open. Of a ring and
+ * a table a copy is shown, of the moment of the open (view-copy.h).
  */
 #include <segfs/segment.h>
 #include <stdio.h>
@@ -35,6 +36,7 @@ void view_file_free(struct view_file *file);
  * lane, as root; what concerns files becomes the requester to look at them.
  */
 int view_info_print(struct fs *fs, int fd, const struct segfs_segment *segment, FILE *out);
+void view_kind_print(int fd, const struct segfs_segment *segment, FILE *out); /* a part of it */
 int view_list_print(fuse_req_t req, int dir_fd, FILE *out);
 int view_orphans_print(fuse_req_t req, FILE *out);
 void view_status_print(struct fs *fs, FILE *out);

@@ -102,7 +102,8 @@ static void print_type(const struct segfs_segment *segment, FILE *out)
 		fprintf(out, "%s:\t%s\n", lines[i].key, text);
 	}
 	fprintf(out, "Itemsize:\t%zu\n", segment->array.dtype->itemsize);
-	print_alignment(&segment->array, out);
+	if (segment->kind != SEGFS_KIND_TABLE) /* whose fields lie on lines of their own */
+		print_alignment(&segment->array, out);
 }
 
 static void print_size(int fd, const struct stat *st, FILE *out)
@@ -219,10 +220,11 @@ int view_info_print(struct fs *fs, int fd, const struct segfs_segment *segment, 
 	file = devices_identity(fs, st.st_ino);
 	print_name(fd, out);
 	print_type(segment, out);
+	view_kind_print(fd, segment, out);
 	print_size(fd, &st, out);
 	print_rights(fd, &st, out);
 	r = print_users(&file, out);
-	if (r == 0 && segment->kind != SEGFS_KIND_RAW)
+	if (r == 0 && (segment->kind == SEGFS_KIND_ARRAY || segment->kind == SEGFS_KIND_NPY))
 		print_statistics(&segment->array, fd, out);
 	return r;
 }
