@@ -389,22 +389,32 @@ class RingViews(KindTest):
         text = self.read_when_there(self.view("text", "ring")).decode().splitlines()
         self.assertEqual(len(text), 4)
 
-    def test_a_frame_larger_than_all_views_may_hold_is_enomem(self):
-        """And it is a hole: no memory of the user's."""
-        path = self.make("ring", "ring", "block capacity 2 shape 4096 dtype |u1")
+    def ring_of_holes(self, size):
+        """A ring of one frame, by its header, that takes no memory of the user's."""
+        self.make("ring", "ring", "block capacity 2 shape 4096 dtype |u1")
         with open(self.store / "ring", "r+b") as file:
             header = np.frombuffer(file.read(16384), "u1").copy()
-            size = 600 << 20
             header[16:48].view("<u8")[:] = size, size, 2, 16384
             header[56:64].view("<u8")[:] = size
             header[4160:4168].view("<u8")[:] = header[4224:4232].view("<u8")[:] = 1
             file.seek(0)
             file.write(header.tobytes())
             file.truncate(16384 + 2 * size)
-        self.assertEqual(get(path, "kind"), "ring")
+        self.assertEqual(get(self.mnt / "ring", "kind"), "ring")
+
+    def test_a_frame_larger_than_all_views_may_hold_is_enomem(self):
+        self.ring_of_holes(600 << 20)
         for kind, name in ("text", "ring"), ("npy", "ring.npy"):
             with self.assertErrno(errno.ENOMEM):
                 open(self.view(kind, name)).close()
+
+    def test_copies_count_while_they_are_open(self):
+        self.ring_of_holes(200 << 20)
+        for _ in range(2):
+            with open(self.view("text", "ring"), "rb") as one, open(self.view("npy", "ring.npy"), "rb"):
+                with self.assertErrno(errno.ENOMEM):
+                    open(self.view("text", "ring"), "rb")
+                self.assertTrue(one.read(20).startswith(b"# dtype=|u1 shape="))
 
     def test_counters_that_make_no_sense_are_an_error_and_no_more(self):
         path = self.make("ring", "ring", RING)
