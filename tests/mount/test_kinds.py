@@ -36,12 +36,15 @@ def listed(path):
     return {name.removeprefix("user.shm.") for name in os.listxattr(path) if name.startswith("user.shm.")}
 
 
+def readme_section():
+    text = (ROOT / "README.md").read_text()
+    return text.split("\n## Rings, tables, slots\n")[1].split("\n## ")[0]
+
+
 def readme_snippets():
     """What the README shows of reading a ring and a table, by the names of the functions."""
-    text = (ROOT / "README.md").read_text()
-    section = text.split("\n## Rings, tables, slots\n")[1].split("\n## ")[0]
     names = {}
-    for block in re.findall(r"```python\n(.*?)```", section, re.DOTALL):
+    for block in re.findall(r"```python\n(.*?)```", readme_section(), re.DOTALL):
         exec(block, names)
     return names
 
@@ -124,6 +127,23 @@ class Making(KindTest):
             run("touch", path)
             run("setfattr", "-n", f"user.shm.{name}", "-v", value, path)
             self.assertIn(f"user.shm.{name}=", run("getfattr", "--absolute-names", "-d", "-m", "user.shm", path))
+
+    def test_the_commands_of_the_readme_make_them(self):
+        commands = re.findall(r"`(setfattr -n user\.shm\.(\w+) .* NAME)`", readme_section())
+        self.assertEqual([name for _, name in commands], ["ring", "table", "slots"])
+        for command, name in commands:
+            (self.mnt / name).touch()
+            run("sh", "-c", command.replace("NAME", name), cwd=self.mnt)
+            self.assertNotEqual(get(self.mnt / name, name), "")
+
+    def test_slots_of_npy_files_are_told(self):
+        array = np.zeros(4, [("value", "<i2", (3,)), ("", "V122")])
+        path = self.mnt / "slots.npy"
+        with open(path, "wb") as file:
+            file.write(b"\x93NUMPY\x01\x00\xf6\x00" + str({"descr": array.dtype.descr[:1] + [("", "|V122")], "fortran_order": False, "shape": (4,)}).encode().ljust(245) + b"\n")
+            file.write(array.tobytes())
+        self.assertEqual((get(path, "kind"), get(path, "offset")), ("npy", "256"))
+        self.assertEqual(get(path, "slots"), "workers 4 row 128 shape 3 dtype <i2")
 
     def test_others_have_none_of_the_three(self):
         (self.mnt / "raw").write_bytes(b"x" * 100)
