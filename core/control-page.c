@@ -221,19 +221,6 @@ static int fill(int fd, const struct segfs_subject *subject)
 	return pwrite(fd, &header, sizeof(header), 0) == (ssize_t)sizeof(header) ? 0 : -EIO;
 }
 
-/* The first way needs a right, or Linux 6.10; the second /proc. */
-static int give_name(int fd, int dir_fd, const char *name)
-{
-	char path[SEGFS_FD_PATH_MAX];
-
-	if (linkat(fd, "", dir_fd, name, AT_EMPTY_PATH) == 0)
-		return 0;
-	if (errno == EEXIST)
-		return -errno;
-	segfs_fd_path(fd, path);
-	return linkat(AT_FDCWD, path, dir_fd, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
-}
-
 /* 0 if there is one now, whoever made it. */
 static int make_page(int dir_fd, const char *name, const struct segfs_subject *subject)
 {
@@ -249,7 +236,7 @@ static int make_page(int dir_fd, const char *name, const struct segfs_subject *s
 	if (r == 0)
 		r = give_owner(fd, subject);
 	if (r == 0)
-		r = give_name(fd, dir_fd, name);
+		r = segfs_fd_link(fd, dir_fd, name);
 	return r == -EEXIST ? 0 : r;
 }
 

@@ -145,3 +145,16 @@ void segfs_fd_path(int fd, char ret_path[SEGFS_FD_PATH_MAX])
 {
 	snprintf(ret_path, SEGFS_FD_PATH_MAX, "/proc/self/fd/%d", fd);
 }
+
+/* The first way needs a right, or Linux 6.10; the second /proc. */
+int segfs_fd_link(int fd, int dir_fd, const char *name)
+{
+	char path[SEGFS_FD_PATH_MAX];
+
+	if (linkat(fd, "", dir_fd, name, AT_EMPTY_PATH) == 0)
+		return 0;
+	if (errno == EEXIST)
+		return -errno;
+	segfs_fd_path(fd, path);
+	return linkat(AT_FDCWD, path, dir_fd, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}

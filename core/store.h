@@ -68,3 +68,7 @@ bool segfs_store_await_lease(int r, unsigned *n_waits);
  * descriptor. */
 #define SEGFS_FD_PATH_MAX 32
 void segfs_fd_path(int fd, char ret_path[SEGFS_FD_PATH_MAX]);
+
+/* Give the file a name in an open directory, its first one if it was opened with O_TMPFILE. 0, or -EEXIST, or
+ * -errno of linkat(2). */
+int segfs_fd_link(int fd, int dir_fd, const char *name);
