@@ -341,11 +341,13 @@ struct segfs_layout_table {
 	struct segfs_layout_member members[SEGFS_MEMBERS];
 	uint8_t unused4[4096 - 8 * SEGFS_MEMBERS];
 
+#ifndef __cplusplus /* which has no such arrays: they begin where this ends */
 	struct segfs_layout_field fields[];
+#endif
 };
 static_assert(offsetof(struct segfs_layout_table, age) == SEGFS_LINE, "apart from what never changes");
 static_assert(offsetof(struct segfs_layout_table, taker) == 2 * SEGFS_LINE, "waited for, age is not");
 static_assert(offsetof(struct segfs_layout_table, members) == 4096, "a page");
-static_assert(offsetof(struct segfs_layout_table, fields) == 8192, "and another");
+static_assert(sizeof(struct segfs_layout_table) == 8192, "and another; the fields come behind it");
 
 SEGFS_END
