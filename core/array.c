@@ -71,6 +71,38 @@ SEGFS_PUBLIC int segfs_array_count(const struct segfs_array *array, uint64_t *re
 	return 0;
 }
 
+SEGFS_PUBLIC void segfs_array_strides(const struct segfs_array *array, uint64_t ret_strides[SEGFS_MAX_NDIM])
+{
+	uint64_t stride = array->dtype->itemsize;
+
+	for (unsigned i = 0; i < array->ndim; i++) {
+		unsigned at = array->order == 'F' ? i : array->ndim - 1 - i;
+
+		ret_strides[at] = stride;
+		stride *= array->shape[at];
+	}
+}
+
+/* Do elements lie elsewhere in the other order? Not where one dimension at most is more than one long. */
+static bool has_order(const struct segfs_array *array)
+{
+	unsigned n_longer = 0;
+
+	for (unsigned i = 0; i < array->ndim; i++) {
+		if (array->shape[i] == 0)
+			return false;
+		n_longer += array->shape[i] > 1;
+	}
+	return n_longer > 1;
+}
+
+SEGFS_PUBLIC bool segfs_array_equal(const struct segfs_array *a, const struct segfs_array *b)
+{
+	return segfs_dtype_equal(a->dtype, b->dtype) && a->ndim == b->ndim &&
+	       memcmp(a->shape, b->shape, a->ndim * sizeof(*a->shape)) == 0 &&
+	       (a->order == b->order || !has_order(a));
+}
+
 SEGFS_PUBLIC int segfs_array_fits(const struct segfs_array *array, uint64_t file_size)
 {
 	uint64_t elements, bytes, end;

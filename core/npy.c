@@ -235,14 +235,10 @@ struct layout {
 /* As numpy has it, an order that makes no difference is C. */
 static bool is_fortran(const struct segfs_array *array)
 {
-	unsigned n_longer = 0;
+	struct segfs_array c = *array;
 
-	for (unsigned i = 0; i < array->ndim; i++) {
-		if (array->shape[i] == 0)
-			return false;
-		n_longer += array->shape[i] > 1;
-	}
-	return array->order == 'F' && n_longer > 1;
+	c.order = 'C';
+	return !segfs_array_equal(array, &c);
 }
 
 /* The blanks that numpy leaves behind a dict for the length along which a file can grow. */

@@ -7,6 +7,7 @@
  * This is what the attributes user.shm.dtype, .shape, .order and .offset of a segment say together, or a .npy
  * header. What this module does not do: it maps nothing and never touches the elements.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,6 +46,16 @@ SEGFS_PUBLIC size_t segfs_shape_format(const uint64_t *shape, unsigned ndim, cha
  */
 SEGFS_PUBLIC int segfs_array_count(const struct segfs_array *array, uint64_t *ret_elements,
 				   uint64_t *ret_bytes);
+
+/*
+ * The bytes from an element to the next along each dimension, as numpy's `strides`; nothing for a scalar. Of
+ * an array that segfs_array_count() takes; some of no elements have others in numpy, where none matters.
+ */
+SEGFS_PUBLIC void segfs_array_strides(const struct segfs_array *array, uint64_t ret_strides[SEGFS_MAX_NDIM]);
+
+/* Same dtype, shape and order of the elements: C and F are the same for what has one dimension. The offsets
+ * may differ. */
+SEGFS_PUBLIC bool segfs_array_equal(const struct segfs_array *a, const struct segfs_array *b);
 
 /*
  * Does the array lie within a file of `file_size` bytes? An empty array must still begin within it, at its

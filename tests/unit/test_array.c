@@ -284,6 +284,69 @@ static TCase *shape_tests(void)
 	return tests;
 }
 
+static void expect_strides(uint64_t first, uint64_t second, uint64_t third)
+{
+	uint64_t strides[SEGFS_MAX_NDIM] = {0};
+
+	segfs_array_strides(&array, strides);
+	ck_assert_uint_eq(strides[0], first);
+	ck_assert_uint_eq(strides[1], second);
+	ck_assert_uint_eq(strides[2], third);
+}
+
+START_TEST(array_strides_are_those_of_numpy)
+{
+	expect_strides(96, 32, 8);
+	array.order = 'F';
+	expect_strides(8, 16, 48);
+	array.ndim = 0;
+	expect_strides(0, 0, 0);
+}
+END_TEST
+
+static void expect_equal(const struct segfs_array *other, bool equal)
+{
+	ck_assert_int_eq(segfs_array_equal(&array, other), equal);
+	ck_assert_int_eq(segfs_array_equal(other, &array), equal);
+}
+
+START_TEST(array_equal_looks_at_all_but_the_offset)
+{
+	struct segfs_array other = array;
+
+	ck_assert_int_eq(segfs_dtype_parse("f8", 2, &other.dtype), 0);
+	other.offset = 64;
+	expect_equal(&other, true);
+	other.ndim = 2;
+	expect_equal(&other, false);
+	other.ndim = 3;
+	other.shape[2] = 5;
+	expect_equal(&other, false);
+	other.shape[2] = 4;
+	other.order = 'F';
+	expect_equal(&other, false);
+	segfs_array_clear(&other);
+	other = array;
+	ck_assert_int_eq(segfs_dtype_parse("<i8", 3, &other.dtype), 0);
+	expect_equal(&other, false);
+	segfs_array_clear(&other);
+}
+END_TEST
+
+START_TEST(array_equal_where_order_makes_no_difference)
+{
+	struct segfs_array other;
+
+	array.shape[0] = array.shape[2] = 1;
+	other = array;
+	other.order = 'F';
+	expect_equal(&other, true);
+	array.shape[1] = other.shape[1] = 0;
+	array.shape[0] = other.shape[0] = array.shape[2] = other.shape[2] = 7;
+	expect_equal(&other, true);
+}
+END_TEST
+
 static TCase *array_tests(void)
 {
 	TCase *tests = tcase_create("array");
@@ -293,6 +356,9 @@ static TCase *array_tests(void)
 	tcase_add_test(tests, array_count_elements_of_no_bytes_are_counted);
 	tcase_add_test(tests, array_count_int64_max_bytes_are_the_most);
 	tcase_add_test(tests, array_count_overflow_is_seen_wherever_the_zero_stands);
+	tcase_add_test(tests, array_strides_are_those_of_numpy);
+	tcase_add_test(tests, array_equal_looks_at_all_but_the_offset);
+	tcase_add_test(tests, array_equal_where_order_makes_no_difference);
 	tcase_add_test(tests, array_check_fits_to_the_byte);
 	tcase_add_test(tests, array_check_unaligned_offset_is_refused);
 	tcase_add_test(tests, array_check_unknown_order_is_refused);
