@@ -10,6 +10,7 @@
  */
 #include <assert.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "segfs/layout.h is little-endian");
@@ -77,6 +78,26 @@ static inline uint64_t count_add_release(uint64_t *count, uint64_t n)
 static inline uint32_t word_exchange_release(uint32_t *word, uint32_t value)
 {
 	return __atomic_exchange_n(word, value, __ATOMIC_RELEASE);
+}
+
+/* ------------------------------------------------------------------------------------------------------------
+ * Pointers, which no other process can use: set once, by whichever thread comes first.
+ */
+
+/* Partner: pointer_set_once(). */
+static inline void *pointer_load_acquire(void *const *pointer)
+{
+	return __atomic_load_n(pointer, __ATOMIC_ACQUIRE);
+}
+
+/* What it is now: `value`, or what another thread has set it to before. Partner: pointer_load_acquire(). */
+static inline void *pointer_set_once(void **pointer, void *value)
+{
+	void *other = NULL;
+
+	if (__atomic_compare_exchange_n(pointer, &other, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return value;
+	return other;
 }
 
 /* ------------------------------------------------------------------------------------------------------------

@@ -150,6 +150,7 @@ void segfs_control_stat(const struct segfs_control *control, struct segfs_contro
 	uint32_t owner = word_load_relaxed(&page->owner);
 
 	*ret_stat = (struct segfs_control_stat){
+		.ino = count_load_relaxed(&page->ino),
 		.version = segfs_version(control),
 		.deaths = word_load_relaxed(&page->deaths),
 		.exclusive_tid = is_held(owner) ? owner & SEGFS_OWNER_TID : 0,

@@ -98,6 +98,7 @@ SEGFS_PUBLIC int segfs_wait(struct segfs_control *control, uint64_t version, int
 
 /* To look at; each is of its own moment. */
 struct segfs_control_stat {
+	uint64_t ino; /* of the segment */
 	uint64_t version;
 	uint32_t deaths;	/* of exclusive holders, noticed by the next */
 	uint32_t exclusive_tid; /* thread id, in its own pid namespace, or 0; its process is the holder */

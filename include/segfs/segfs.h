@@ -6,6 +6,7 @@
 #include <segfs/array.h>
 #include <segfs/control.h>
 #include <segfs/dtype.h>
+#include <segfs/mapping.h>
 #include <segfs/npy.h>
 #include <segfs/ring.h>
 #include <segfs/segment.h>
