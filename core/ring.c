@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "named.h"
 #include "ring-internal.h"
 #include "util.h"
 
@@ -76,6 +77,61 @@ SEGFS_PUBLIC int segfs_ring_open(int fd, struct segfs_ring **ret_ring)
 	}
 	*ret_ring = ring;
 	return 0;
+}
+
+/* What segfs_ring_format() is told. */
+struct wish {
+	const char *dtype;
+	const uint64_t *shape;
+	unsigned ndim, policy;
+	uint64_t capacity;
+};
+
+static int make(int fd, const void *plan)
+{
+	const struct wish *wish = plan;
+
+	return segfs_ring_format(fd, wish->dtype, wish->shape, wish->ndim, wish->capacity, wish->policy);
+}
+
+static int check_wish(const struct segfs_ring_info *info, const struct wish *wish)
+{
+	SEGFS_CLEANUP(segfs_array_clear) struct segfs_array frame = {.ndim = wish->ndim, .order = 'C'};
+	int r;
+
+	if (wish->ndim > SEGFS_RING_NDIM)
+		return -EINVAL;
+	for (unsigned i = 0; i < wish->ndim; i++)
+		frame.shape[i] = wish->shape[i];
+	r = segfs_dtype_parse(wish->dtype, strlen(wish->dtype), &frame.dtype);
+	if (r < 0)
+		return r == -ENOMEM ? r : -EINVAL;
+	return segfs_array_equal(&info->frame, &frame) && info->policy == wish->policy &&
+			       info->capacity >= wish->capacity
+		       ? 0
+		       : -EMEDIUMTYPE;
+}
+
+SEGFS_PUBLIC int segfs_ring_create(const char *path, int flags, mode_t mode, const char *dtype,
+				   const uint64_t *shape, unsigned ndim, uint64_t capacity, unsigned policy,
+				   struct segfs_ring **ret_ring)
+{
+	const struct wish wish = {dtype, shape, ndim, policy, capacity};
+	SEGFS_CLOSE int fd = segfs_named_create(path, flags, mode, make, &wish);
+	struct segfs_ring *ring;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = segfs_ring_open(fd, &ring);
+	if (r < 0)
+		return r;
+	r = check_wish(&ring->info, &wish);
+	if (r < 0)
+		segfs_ring_close(ring);
+	else
+		*ret_ring = ring;
+	return r;
 }
 
 SEGFS_PUBLIC struct segfs_ring *segfs_ring_close(struct segfs_ring *ring)

@@ -147,6 +147,25 @@ SEGFS_PUBLIC int segfs_slots_format(int fd, const struct segfs_dtype *element, c
 	return text ? set_attributes(fd, text, n_workers) : -ENOMEM;
 }
 
+SEGFS_PUBLIC int segfs_slots_create(const char *path, int flags, mode_t mode, const char *element,
+				    const uint64_t *row_shape, unsigned ndim, uint64_t n_workers,
+				    struct segfs_mapping **ret_mapping)
+{
+	SEGFS_CLEANUP(segfs_dtype_cleanup) struct segfs_dtype *inner = NULL, *row = NULL;
+	SEGFS_FREE char *text = NULL;
+	int r = segfs_dtype_parse(element, strlen(element), &inner);
+
+	if (r < 0)
+		return r == -ENOMEM ? r : -EINVAL;
+	r = segfs_slots_dtype(inner, row_shape, ndim, &row);
+	if (r < 0)
+		return r;
+	text = dup_text(row);
+	if (!text)
+		return -ENOMEM;
+	return segfs_mapping_create(path, flags, mode, text, &n_workers, 1, 'C', ret_mapping);
+}
+
 static bool have_own_lines(const struct segfs_array *array)
 {
 	size_t itemsize = array->dtype->itemsize;

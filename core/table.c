@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "named.h"
 #include "table-internal.h"
 
 #include <fcntl.h>
@@ -67,6 +68,35 @@ SEGFS_PUBLIC int segfs_table_open(int fd, struct segfs_table **ret_table)
 	else
 		*ret_table = table;
 	return r;
+}
+
+static int make(int fd, const void *dtype)
+{
+	return segfs_table_format(fd, dtype);
+}
+
+SEGFS_PUBLIC int segfs_table_create(const char *path, int flags, mode_t mode, const char *dtype,
+				    struct segfs_table **ret_table)
+{
+	SEGFS_CLEANUP(segfs_dtype_cleanup) struct segfs_dtype *wanted = NULL;
+	SEGFS_CLOSE int fd = -1;
+	struct segfs_table *table;
+	int r = segfs_dtype_parse(dtype, strlen(dtype), &wanted);
+
+	if (r < 0)
+		return r == -ENOMEM ? r : -EINVAL;
+	fd = segfs_named_create(path, flags, mode, make, wanted);
+	if (fd < 0)
+		return fd;
+	r = segfs_table_open(fd, &table);
+	if (r < 0)
+		return r;
+	if (!segfs_dtype_equal(segfs_table_dtype(table), wanted)) {
+		segfs_table_close(table);
+		return -EMEDIUMTYPE;
+	}
+	*ret_table = table;
+	return 0;
 }
 
 SEGFS_PUBLIC struct segfs_table *segfs_table_close(struct segfs_table *table)

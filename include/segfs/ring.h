@@ -75,6 +75,19 @@ struct segfs_ring;
  */
 SEGFS_PUBLIC int segfs_ring_open(int fd, struct segfs_ring **ret_ring);
 
+/*
+ * Make a ring at `path`, as segfs_ring_format(), and open it; or open the one that is there. A new file gets
+ * the permissions `mode`, less the umask, and its name last: nobody finds half of a ring. `flags`: O_EXCL,
+ * there must be no file yet; or 0, and then all processes can make the same call, whoever is first.
+ *
+ * Errors as of segfs_ring_format() and segfs_ring_open(), and -EEXIST (there is a file, and there must not
+ * be), -EMEDIUMTYPE (the ring that is there has another dtype, shape or policy, or less capacity), -EINVAL
+ * (also: other flags, or what is there is no ring), or -errno of open(2) or linkat(2).
+ */
+SEGFS_PUBLIC int segfs_ring_create(const char *path, int flags, mode_t mode, const char *dtype,
+				   const uint64_t *shape, unsigned ndim, uint64_t capacity, unsigned policy,
+				   struct segfs_ring **ret_ring);
+
 /* Detach, leave and unmap: pointers to frames end here. Takes NULL, returns NULL. */
 SEGFS_PUBLIC struct segfs_ring *segfs_ring_close(struct segfs_ring *ring);
 

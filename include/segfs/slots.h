@@ -13,9 +13,11 @@
  * change, unless they read single aligned numbers.
  */
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <segfs/array.h>
 #include <segfs/export.h>
+#include <segfs/mapping.h>
 
 SEGFS_BEGIN
 
@@ -37,6 +39,14 @@ SEGFS_PUBLIC int segfs_slots_dtype(const struct segfs_dtype *element, const uint
  */
 SEGFS_PUBLIC int segfs_slots_format(int fd, const struct segfs_dtype *element, const uint64_t *row_shape,
 				    unsigned ndim, uint64_t n_workers);
+
+/*
+ * The same at `path`, mapped; or attach to what is there. `element` is the text of a dtype. Flags, mode and
+ * errors are those of segfs_mapping_create(), and segfs_slots_dtype()'s.
+ */
+SEGFS_PUBLIC int segfs_slots_create(const char *path, int flags, mode_t mode, const char *element,
+				    const uint64_t *row_shape, unsigned ndim, uint64_t n_workers,
+				    struct segfs_mapping **ret_mapping);
 
 /*
  * The row of worker `i` in `file`, the mapping of a whole file that `array` describes. NULL if there is no

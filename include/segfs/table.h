@@ -25,6 +25,7 @@
  */
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <segfs/dtype.h>
 #include <segfs/export.h>
@@ -54,6 +55,19 @@ SEGFS_PUBLIC int segfs_table_format(int fd, const struct segfs_dtype *dtype);
  * thread. Close it with segfs_table_close().
  */
 SEGFS_PUBLIC int segfs_table_open(int fd, struct segfs_table **ret_table);
+
+/*
+ * Make a table at `path`, as segfs_table_format(), and open it; or open the one that is there. `dtype` is any
+ * text that segfs_dtype_parse() takes. A new file gets the permissions `mode`, less the umask, and its name
+ * last: nobody finds half of a table. `flags`: O_EXCL, there must be no file yet; or 0, and then all
+ * processes can make the same call, whoever is first.
+ *
+ * Errors as of segfs_table_format() and segfs_table_open(), and -EEXIST (there is a file, and there must not
+ * be), -EMEDIUMTYPE (the table that is there has another dtype), -EINVAL (also: no dtype, other flags, or
+ * what is there is no table), or -errno of open(2) or linkat(2).
+ */
+SEGFS_PUBLIC int segfs_table_create(const char *path, int flags, mode_t mode, const char *dtype,
+				    struct segfs_table **ret_table);
 
 /* Takes NULL, returns NULL. */
 SEGFS_PUBLIC struct segfs_table *segfs_table_close(struct segfs_table *table);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <segfs/mapping.h>
 #include <segfs/npy.h>
+#include <segfs/ring.h>
 #include <segfs/segment.h>
+#include <segfs/slots.h>
+#include <segfs/table.h>
 
 #include <dirent.h>
 #include <errno.h>
@@ -373,6 +376,77 @@ START_TEST(control_is_one_for_all_threads)
 }
 END_TEST
 
+/* ---- rings, tables and slots by their paths */
+
+static int create_ring(const char *path, int flags, const char *dtype, uint64_t capacity, unsigned policy)
+{
+	struct segfs_ring *ring = (void *)UNTOUCHED;
+	int r = segfs_ring_create(path, flags, 0600, dtype, shape, 2, capacity, policy, &ring);
+
+	if (r == 0)
+		segfs_ring_close(ring);
+	else
+		ck_assert_ptr_eq(ring, (void *)UNTOUCHED);
+	return r;
+}
+
+START_TEST(ring_create_makes_one_ring_for_all)
+{
+	ck_assert_int_eq(create_ring("ring", 0, "f4", 10, SEGFS_RING_BLOCK), 0);
+	ck_assert_int_eq(create_ring("ring", 0, "float32", 10, SEGFS_RING_BLOCK), 0);
+	ck_assert_int_eq(create_ring("ring", O_EXCL, "<f4", 10, SEGFS_RING_BLOCK), -EEXIST);
+	ck_assert_int_eq(create_ring("ring", 0, "<f8", 10, SEGFS_RING_BLOCK), -EMEDIUMTYPE);
+	ck_assert_int_eq(create_ring("ring", 0, "<f4", 1000, SEGFS_RING_BLOCK), -EMEDIUMTYPE);
+	ck_assert_int_eq(create_ring("ring", 0, "<f4", 10, SEGFS_RING_OVERWRITE), -EMEDIUMTYPE);
+	ck_assert_int_eq(create_ring("other", 0, "no dtype", 10, SEGFS_RING_BLOCK), -EINVAL);
+	segfs_mapping_close(created("grid", "<f8", 'C'));
+	ck_assert_int_eq(create_ring("grid", 0, "<f4", 10, SEGFS_RING_BLOCK), -EINVAL);
+	ck_assert_uint_eq(count_files(), 2);
+}
+END_TEST
+
+static int create_table(const char *path, int flags, const char *dtype)
+{
+	struct segfs_table *table = (void *)UNTOUCHED;
+	int r = segfs_table_create(path, flags, 0600, dtype, &table);
+
+	if (r == 0)
+		segfs_table_close(table);
+	else
+		ck_assert_ptr_eq(table, (void *)UNTOUCHED);
+	return r;
+}
+
+START_TEST(table_create_makes_one_table_for_all)
+{
+	ck_assert_int_eq(create_table("table", 0, "[('a', 'f8')]"), 0);
+	ck_assert_int_eq(create_table("table", 0, "[('a', '<f8')]"), 0);
+	ck_assert_int_eq(create_table("table", O_EXCL, "[('a', '<f8')]"), -EEXIST);
+	ck_assert_int_eq(create_table("table", 0, "[('b', '<f8')]"), -EMEDIUMTYPE);
+	ck_assert_int_eq(create_table("other", 0, "<f8"), -EINVAL);
+	ck_assert_int_eq(create_table("other", 0, "no dtype"), -EINVAL);
+	ck_assert_uint_eq(count_files(), 1);
+}
+END_TEST
+
+START_TEST(slots_create_makes_rows_of_their_own_lines)
+{
+	MAPPING *one = NULL, *two = NULL;
+	struct segfs_mapping *other = (void *)UNTOUCHED;
+	uint64_t *row;
+
+	ck_assert_int_eq(segfs_slots_create("slots", 0, 0600, "<u8", NULL, 0, 10, &one), 0);
+	ck_assert_int_eq(segfs_slots_create("slots", 0, 0600, "<u8", NULL, 0, 10, &two), 0);
+	row = segfs_slots_row(segfs_mapping_array(one), segfs_mapping_data(one), 9);
+	*row = 7;
+	row = segfs_slots_row(segfs_mapping_array(two), segfs_mapping_data(two), 9);
+	ck_assert_uint_eq(*row, 7);
+	ck_assert_int_eq(segfs_slots_create("slots", 0, 0600, "<u8", NULL, 0, 11, &other), -EMEDIUMTYPE);
+	ck_assert_int_eq(segfs_slots_create("none", 0, 0600, "S0", NULL, 0, 11, &other), -EINVAL);
+	ck_assert_ptr_eq(other, (void *)UNTOUCHED);
+}
+END_TEST
+
 /* ---- many at once, and killed */
 
 static void create_and_remove(void *unused)
@@ -485,6 +559,9 @@ int main(void)
 	tcase_add_test(tc, control_is_that_of_the_segment);
 	tcase_add_test(tc, control_goes_with_the_file_and_not_with_the_name);
 	tcase_add_test(tc, control_is_one_for_all_threads);
+	tcase_add_test(tc, ring_create_makes_one_ring_for_all);
+	tcase_add_test(tc, table_create_makes_one_table_for_all);
+	tcase_add_test(tc, slots_create_makes_rows_of_their_own_lines);
 	tcase_add_test(tc, create_by_many_at_once_shows_nobody_half_of_it);
 	tcase_add_test(tc, create_killed_leaves_a_whole_array_or_nothing);
 	suite_add_tcase(suite, tc);
