@@ -43,6 +43,12 @@ static void mapping_cleanup(struct segfs_mapping **mapping)
 
 /* ---- attaching */
 
+/* Rings and tables have a description, too, but their elements do not lie as those of an array. */
+static bool is_array(const struct segfs_segment *segment)
+{
+	return segment->kind == SEGFS_KIND_ARRAY || segment->kind == SEGFS_KIND_NPY;
+}
+
 static int describe(struct segfs_mapping *mapping)
 {
 	struct segfs_segment segment;
@@ -50,9 +56,9 @@ static int describe(struct segfs_mapping *mapping)
 
 	if (r < 0)
 		return r;
-	if (segment.kind == SEGFS_KIND_RAW)
-		return -ENODATA;
 	mapping->array = segment.array;
+	if (!is_array(&segment))
+		return -ENODATA;
 	return segfs_array_check(&mapping->array, segment.size) < 0 ? -ENOTSUP : 0;
 }
 
@@ -204,7 +210,7 @@ SEGFS_PUBLIC int segfs_mapping_check(const struct segfs_mapping *mapping)
 
 	if (r < 0)
 		return r;
-	if (segment.kind == SEGFS_KIND_RAW || segment.array.offset != mapping->array.offset ||
+	if (!is_array(&segment) || segment.array.offset != mapping->array.offset ||
 	    !segfs_array_equal(&segment.array, &mapping->array))
 		r = -ESTALE;
 	segfs_segment_clear(&segment);

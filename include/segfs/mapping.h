@@ -61,7 +61,7 @@ SEGFS_PUBLIC int segfs_mapping_create(const char *path, int flags, mode_t mode, 
  *
  * 0 and a handle to be closed, or
  *
- *	-ENODATA	nothing that is valid says what is in it
+ *	-ENODATA	nothing that is valid says what is in it, or it is a ring or a table
  *	-EMEDIUMTYPE	another dtype
  *	-EINVAL		other flags, `dtype` is none, or the file is not a regular one
  *	-ENOTSUP	its elements are misaligned, as an unusual program wrote the .npy header

@@ -395,6 +395,7 @@ START_TEST(ring_create_makes_one_ring_for_all)
 	ck_assert_int_eq(create_ring("ring", 0, "f4", 10, SEGFS_RING_BLOCK), 0);
 	ck_assert_int_eq(create_ring("ring", 0, "float32", 10, SEGFS_RING_BLOCK), 0);
 	ck_assert_int_eq(create_ring("ring", O_EXCL, "<f4", 10, SEGFS_RING_BLOCK), -EEXIST);
+	assert_open_fails("ring", O_RDWR, NULL, -ENODATA);
 	ck_assert_int_eq(create_ring("ring", 0, "<f8", 10, SEGFS_RING_BLOCK), -EMEDIUMTYPE);
 	ck_assert_int_eq(create_ring("ring", 0, "<f4", 1000, SEGFS_RING_BLOCK), -EMEDIUMTYPE);
 	ck_assert_int_eq(create_ring("ring", 0, "<f4", 10, SEGFS_RING_OVERWRITE), -EMEDIUMTYPE);
@@ -422,6 +423,7 @@ START_TEST(table_create_makes_one_table_for_all)
 	ck_assert_int_eq(create_table("table", 0, "[('a', 'f8')]"), 0);
 	ck_assert_int_eq(create_table("table", 0, "[('a', '<f8')]"), 0);
 	ck_assert_int_eq(create_table("table", O_EXCL, "[('a', '<f8')]"), -EEXIST);
+	assert_open_fails("table", O_RDWR, NULL, -ENODATA);
 	ck_assert_int_eq(create_table("table", 0, "[('b', '<f8')]"), -EMEDIUMTYPE);
 	ck_assert_int_eq(create_table("other", 0, "<f8"), -EINVAL);
 	ck_assert_int_eq(create_table("other", 0, "no dtype"), -EINVAL);
