@@ -41,8 +41,7 @@ struct segfs_mapping;
  * 0 and a handle to be closed, or
  *
  *	-EEXIST		there is a file, and there must not be; or a symlink that leads nowhere
- *	-EINVAL		no dtype, no order, too many dimensions, other flags; or what is there is no regular
- *file
+ *	-EINVAL		no dtype, no order, too many dimensions, other flags; or there is no regular file
  *	-EOVERFLOW	the array is too large for a file
  *	-ENOSPC		no room for its pages, or for its attributes
  *	-EMEDIUMTYPE	the array that is there has another dtype, shape or order
