@@ -136,9 +136,9 @@ END_TEST
 
 START_TEST(create_of_another_array_is_refused)
 {
-	MAPPING *mapping = created("grid", "<f8", 'C');
 	struct segfs_mapping *other = (void *)UNTOUCHED;
 
+	segfs_mapping_close(created("grid", "<f8", 'C'));
 	assert_create_fails("grid", O_EXCL, "<f8", 'C', -EEXIST);
 	assert_create_fails("grid", 0, "<i8", 'C', -EMEDIUMTYPE);
 	assert_create_fails("grid", 0, "<f8", 'F', -EMEDIUMTYPE);
@@ -242,8 +242,9 @@ END_TEST
 
 START_TEST(open_refuses_what_is_no_such_array)
 {
-	MAPPING *mapping = created("grid", "<f8", 'C'), *same = NULL;
+	MAPPING *same = NULL;
 
+	segfs_mapping_close(created("grid", "<f8", 'C'));
 	ck_assert_int_eq(segfs_mapping_open("grid", O_RDONLY, "float64", &same), 0);
 	assert_open_fails("grid", O_RDWR, "<i8", -EMEDIUMTYPE);
 	assert_open_fails("grid", O_RDWR, "no dtype", -EINVAL);
