@@ -31,6 +31,16 @@ uint64_t segfs_event_add(struct segfs_layout_event *event, uint64_t n)
 	return count;
 }
 
+uint32_t segfs_event_arm(struct segfs_layout_event *event)
+{
+	return word_or_seq_cst(&event->sleepers, 1) | 1;
+}
+
+uint64_t segfs_event_count(const struct segfs_layout_event *event)
+{
+	return count_load_seq_cst(&event->count);
+}
+
 /* The short way, for news that is there or about to come. */
 static bool spin(const struct segfs_layout_event *event, uint64_t count, int spins, uint64_t *ret_count)
 {
@@ -50,10 +60,9 @@ static bool spin(const struct segfs_layout_event *event, uint64_t count, int spi
 static int sleep_once(struct segfs_layout_event *event, bool writable, uint64_t count, int64_t deadline,
 		      int64_t nap_ns)
 {
-	uint32_t sleepers =
-		writable ? word_or_seq_cst(&event->sleepers, 1) | 1 : word_load_seq_cst(&event->sleepers);
+	uint32_t sleepers = writable ? segfs_event_arm(event) : word_load_seq_cst(&event->sleepers);
 
-	if (count_load_seq_cst(&event->count) > count)
+	if (segfs_event_count(event) > count)
 		return 0;
 	return segfs_futex_wait(&event->sleepers, sleepers, deadline, nap_ns);
 }

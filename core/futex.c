@@ -37,10 +37,15 @@ bool segfs_futex_is_over(int64_t deadline)
 	return now_ns() >= deadline;
 }
 
+static struct timespec time_of(int64_t ns)
+{
+	return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+}
+
 /* FUTEX_WAIT_BITSET, as that alone takes an absolute time. */
 static int sleep_until(const uint32_t *word, uint32_t value, int64_t until)
 {
-	struct timespec t = {.tv_sec = (time_t)(until / NS_PER_S), .tv_nsec = (long)(until % NS_PER_S)};
+	struct timespec t = time_of(until);
 
 	if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, value, &t, NULL, FUTEX_BITSET_MATCH_ANY) == 0)
 		return 0;
@@ -56,6 +61,33 @@ int segfs_futex_wait(const uint32_t *word, uint32_t value, int64_t deadline, int
 		return -ETIMEDOUT;
 	r = sleep_until(word, value, until);
 	return r == -ETIMEDOUT && until < deadline ? 0 : r;
+}
+
+/* Kernel ABI since Linux 5.16 (include/uapi/linux/futex.h), which older headers lack. The call has the same
+ * number on every architecture. */
+struct waitv {
+	uint64_t value, address;
+	uint32_t flags, unused;
+};
+#define WAITV_32_BITS 2
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+
+int segfs_futex_wait_any(const struct segfs_futex_word *words, size_t n, int64_t deadline)
+{
+	struct waitv waiters[SEGFS_FUTEX_WORDS];
+	struct timespec t = time_of(deadline);
+
+	if (n > SEGFS_FUTEX_WORDS)
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++)
+		waiters[i] = (struct waitv){
+			.value = words[i].value, .address = (uintptr_t)words[i].word, .flags = WAITV_32_BITS};
+	if (syscall(SYS_futex_waitv, waiters, (unsigned)n, 0, deadline == SEGFS_FUTEX_NEVER ? NULL : &t,
+		    CLOCK_MONOTONIC) >= 0)
+		return 0;
+	return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 }
 
 void segfs_futex_wake(const uint32_t *word, int n)

@@ -9,6 +9,7 @@
  */
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define SEGFS_FUTEX_NEVER INT64_MAX /* a deadline */
@@ -26,6 +27,19 @@ bool segfs_futex_is_over(int64_t deadline);
  * over. -EFAULT: the word is gone, its file having been cut.
  */
 int segfs_futex_wait(const uint32_t *word, uint32_t value, int64_t deadline, int64_t nap_ns);
+
+/* One of several words to sleep on, and what it is. */
+struct segfs_futex_word {
+	const uint32_t *word;
+	uint32_t value;
+};
+#define SEGFS_FUTEX_WORDS 128
+
+/*
+ * Sleep while each of up to SEGFS_FUTEX_WORDS words is as given, until the deadline: futex_waitv(2). 0, look
+ * again, -ETIMEDOUT and -EFAULT, as above; or another -errno: -ENOSYS before Linux 5.16.
+ */
+int segfs_futex_wait_any(const struct segfs_futex_word *words, size_t n, int64_t deadline);
 
 /* Wake up to `n` sleepers of all processes. */
 void segfs_futex_wake(const uint32_t *word, int n);

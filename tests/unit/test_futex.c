@@ -99,6 +99,30 @@ START_TEST(wake_reaches_a_reader_in_another_process)
 }
 END_TEST
 
+START_TEST(wait_for_any_of_several_ends_with_each)
+{
+	int fd = file_on_tmpfs("\0\0\0\0", 4), status;
+	uint32_t *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), own[3] = {0};
+	struct segfs_futex_word words[] = {{&own[0], 0}, {shared, 0}, {&own[2], 0}};
+
+	ck_assert_int_eq(segfs_futex_wait_any(words, 3, segfs_futex_deadline(1000000)), -ETIMEDOUT);
+	own[2] = 1;
+	ck_assert_int_eq(segfs_futex_wait_any(words, 3, SEGFS_FUTEX_NEVER), 0);
+	own[2] = 0;
+	if (fork() == 0) {
+		while (__atomic_load_n(shared, __ATOMIC_SEQ_CST) == 0)
+			segfs_futex_wait_any(words, 3, SEGFS_FUTEX_NEVER);
+		_exit(0);
+	}
+	__atomic_store_n(shared, 1, __ATOMIC_SEQ_CST);
+	segfs_futex_wake(shared, SEGFS_FUTEX_ALL);
+	ck_assert_int_gt(wait(&status), 0);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(segfs_futex_wait_any(words, SEGFS_FUTEX_WORDS + 1, 0), -EINVAL);
+	close(fd);
+}
+END_TEST
+
 /* valgrind looks at the word itself, before it lets the kernel do so. */
 static bool is_under_valgrind(void)
 {
@@ -129,6 +153,8 @@ int main(void)
 	tcase_add_test(tcase, wait_longer_than_a_nap_looks_again);
 	tcase_add_test(tcase, wait_after_a_signal_looks_again);
 	tcase_add_test(tcase, wake_reaches_a_reader_in_another_process);
+	if (!is_under_valgrind()) /* which knows no futex_waitv(2) either */
+		tcase_add_test(tcase, wait_for_any_of_several_ends_with_each);
 	if (!is_under_valgrind())
 		tcase_add_test(tcase, wait_on_a_cut_file_says_so);
 	suite_add_tcase(suite, tcase);
