@@ -130,6 +130,18 @@ int segfs_control_page_check(int fd)
 	return read_header(fd, &header);
 }
 
+int segfs_control_page_segment(int fd, struct segfs_handle *ret_handle)
+{
+	struct header header;
+	int r = segfs_control_page_check(fd);
+
+	if (r == 0)
+		r = read_header(fd, &header);
+	if (r == 0)
+		memcpy(ret_handle->bytes, header.handle, sizeof(ret_handle->bytes));
+	return r;
+}
+
 /* -ESTALE: it is another segment's. */
 static int check_subject(int fd, const struct segfs_subject *subject)
 {
@@ -171,7 +183,7 @@ static void adopt_mode(int fd, const struct segfs_subject *subject)
  * Take a page's name away, if it is still this file's. Under the file's lock, so that of two who found it to
  * be of no use the second does not take away what the first has put in its place.
  */
-static int take_away(int dir_fd, const char *name, int fd)
+int segfs_control_page_take_away(int dir_fd, const char *name, int fd)
 {
 	struct stat named, st;
 
@@ -282,7 +294,7 @@ static int try_open(int dir_fd, const char *name, const struct segfs_subject *su
 	}
 	if (r == -ESTALE ? !may_make(subject) : geteuid() != 0)
 		return r == -ESTALE ? -EPERM : r;
-	r = take_away(dir_fd, name, fd);
+	r = segfs_control_page_take_away(dir_fd, name, fd);
 	return r < 0 ? r : -ESTALE;
 }
 
@@ -302,6 +314,22 @@ int segfs_control_page_open(int dir_fd, const struct segfs_subject *subject, int
 		r = r < 0 ? r : -ESTALE;
 	}
 	return r == -ESTALE ? -EBADMSG : r;
+}
+
+int segfs_control_page_find(int dir_fd, const struct segfs_subject *subject)
+{
+	SEGFS_CLOSE int fd = -1;
+	char name[NAME_SIZE];
+	int r;
+
+	snprintf(name, sizeof(name), "%" PRIu64, subject->ino);
+	fd = open_named(dir_fd, name, O_RDONLY);
+	if (fd < 0)
+		return fd == -EBADMSG ? -ENOENT : fd;
+	r = check_subject(fd, subject);
+	if (r < 0)
+		return r == -EBADMSG || r == -ESTALE ? -ENOENT : r;
+	return steal_fd(&fd);
 }
 
 int segfs_control_page_remove(int dir_fd, uint64_t ino)

@@ -45,8 +45,19 @@ int segfs_control_dir_open(int parent_fd, uid_t owner, bool create);
  */
 int segfs_control_page_open(int dir_fd, const struct segfs_subject *subject, int flags);
 
+/* The same for reading, if there is one: a descriptor, or -ENOENT (there is none, or one of no use), or
+ * -errno. Changes nothing. */
+int segfs_control_page_find(int dir_fd, const struct segfs_subject *subject);
+
 /* Whether an open file is a control page, of whatever segment. 0, or -EBADMSG, or -errno. */
 int segfs_control_page_check(int fd);
+
+/* Of which segment an open file says that it is the control page. 0, or -EBADMSG (it is none), or -errno. */
+int segfs_control_page_segment(int fd, struct segfs_handle *ret_handle);
+
+/* Take the name away from the page open as `fd`, for reading at least, if it still has it. 0, also if it has
+ * not or somebody else is at it, or -errno. */
+int segfs_control_page_take_away(int dir_fd, const char *name, int fd);
 
 /* Remove the page of a segment that is no more, or that nobody may use any longer. 0, also if there is none,
  * or -errno. */

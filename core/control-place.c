@@ -98,21 +98,25 @@ static bool is_whole(uint64_t mount)
 	return whole;
 }
 
-static int make_at_top(int dir_fd, const struct at *top, uid_t owner)
+static int make_at_top(int top_fd, uid_t owner)
 {
-	if (!top->is_top || !is_whole(top->mount))
+	struct at top;
+	int r = locate(top_fd, &top);
+
+	if (r < 0)
+		return r;
+	if (!top.is_top || !is_whole(top.mount))
 		return -EXDEV;
-	return segfs_control_dir_open(dir_fd, owner, true);
+	return segfs_control_dir_open(top_fd, owner, true);
 }
 
-/* From the segment's directory upwards to the first `.segfs-control`; takes dir_fd. */
-static int find_dir(int dir_fd, uid_t owner)
+int segfs_control_place_search(int dir_fd, uid_t owner, int *ret_top_fd)
 {
-	SEGFS_CLOSE int dir = dir_fd;
+	SEGFS_CLOSE int dir = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
 	struct at at, above = {};
 	int r, up;
 
-	r = locate(dir, &at);
+	r = dir < 0 ? -errno : locate(dir, &at);
 	while (r == 0) {
 		r = segfs_control_dir_open(dir, owner, false);
 		if (r != -ENOENT)
@@ -123,25 +127,31 @@ static int find_dir(int dir_fd, uid_t owner)
 		r = locate(up, &above);
 		if (r < 0 || above.mount != at.mount || above.ino == at.ino) {
 			close(up);
-			return r < 0 ? r : make_at_top(dir, &at, owner);
+			break;
 		}
 		close(dir);
 		dir = up;
 		at = above;
 	}
-	return r;
+	if (r < 0)
+		return r;
+	if (ret_top_fd)
+		*ret_top_fd = steal_fd(&dir);
+	return -ENOENT;
 }
 
 static int open_on_tmpfs(struct place *place, int flags)
 {
-	SEGFS_CLOSE int dir = -1;
+	SEGFS_CLOSE int dir = -1, top = -1;
 	struct segfs_subject subject;
 	int r;
 
 	r = segfs_subject_read(place->fd, &subject);
 	if (r < 0)
 		return r;
-	dir = find_dir(steal_fd(&place->dir_fd), subject.uid);
+	dir = segfs_control_place_search(place->dir_fd, subject.uid, &top);
+	if (dir == -ENOENT && top >= 0)
+		dir = make_at_top(top, subject.uid);
 	return dir < 0 ? dir : segfs_control_page_open(dir, &subject, flags);
 }
 

@@ -12,6 +12,8 @@
 
 #include "bounded.h"
 #include "control-page.h"
+#include "control-place.h"
+#include "control-state.h"
 #include "storm.h"
 #include "suite.h"
 #include "util.h"
@@ -324,6 +326,114 @@ START_TEST(errors_are_told_apart)
 }
 END_TEST
 
+/* ------------------------------------------------------------------------------------------------------------
+ * From outside
+ */
+static struct segfs_control_state state_of_page(void)
+{
+	int fd = open(page_in(""), O_RDONLY | O_CLOEXEC);
+	struct segfs_control_state state;
+	uint64_t version = UNTOUCHED;
+
+	ck_assert_int_eq(segfs_control_state_read(fd, &state), 0);
+	ck_assert_int_eq(segfs_control_state_version(fd, &version), 0);
+	ck_assert_uint_eq(version, state.version);
+	close(fd);
+	return state;
+}
+
+START_TEST(state_tells_version_and_holders)
+{
+	struct segfs_control *control = open_control(SEGMENT, O_RDWR);
+	struct segfs_control_state state;
+	struct segfs_control_stat st;
+
+	segfs_publish(control, NULL);
+	ck_assert_int_eq(segfs_lock_exclusive(control, 0), 0);
+	segfs_control_stat(control, &st);
+	state = state_of_page();
+	ck_assert_uint_eq(state.version, 1);
+	ck_assert(state.exclusive);
+	ck_assert_uint_eq(state.exclusive_tid, st.exclusive_tid);
+	ck_assert_uint_eq(state.n_shared, 0);
+	segfs_unlock_exclusive(control);
+	ck_assert_int_eq(segfs_lock_shared(control, 0), 0);
+	ck_assert_int_eq(segfs_lock_shared(control, 0), 0);
+	state = state_of_page();
+	ck_assert(!state.exclusive && !state.holder_died);
+	ck_assert_uint_eq(state.n_shared, 2);
+	ck_assert_uint_eq(state.shared_tids[1], st.exclusive_tid);
+	segfs_control_close(control);
+}
+END_TEST
+
+START_TEST(state_of_the_dead_is_no_holder)
+{
+	struct segfs_control *control = open_control(SEGMENT, O_RDWR);
+	struct segfs_control_state state;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		segfs_lock_exclusive(control, 0);
+		_exit(0);
+	}
+	reap(pid);
+	state = state_of_page();
+	ck_assert(!state.exclusive && state.holder_died);
+	ck_assert_uint_eq(state.deaths, 0);
+	ck_assert_int_eq(segfs_lock_exclusive(control, 0), SEGFS_HOLDER_DIED);
+	state = state_of_page();
+	ck_assert(state.exclusive && !state.holder_died);
+	ck_assert_uint_eq(state.deaths, 1);
+	segfs_control_close(control);
+}
+END_TEST
+
+START_TEST(state_of_a_cut_page_is_ebadmsg)
+{
+	struct segfs_control_state state = {.deaths = 77};
+	uint64_t version = 77;
+	int fd;
+
+	segfs_control_close(open_control(SEGMENT, O_RDWR));
+	fd = open(page_in(""), O_RDWR | O_CLOEXEC);
+	for (off_t size = 0; size < (off_t)sizeof(struct segfs_layout_control); size += 61) {
+		ck_assert_int_eq(ftruncate(fd, size), 0);
+		ck_assert_int_eq(segfs_control_state_read(fd, &state), -EBADMSG);
+		if (size < 128)
+			ck_assert_int_eq(segfs_control_state_version(fd, &version), -EBADMSG);
+	}
+	ck_assert_uint_eq(state.deaths + version, 77 + 77);
+	close(fd);
+}
+END_TEST
+
+START_TEST(page_is_found_and_says_whose_it_is)
+{
+	int segment = open(SEGMENT, O_RDONLY | O_CLOEXEC), dir = open(DIR_NAME, O_PATH | O_CLOEXEC);
+	struct segfs_subject subject;
+	struct segfs_handle handle;
+	int control_dir, page, found = -1;
+
+	ck_assert_int_eq(segfs_subject_read(segment, &subject), 0);
+	ck_assert_int_eq(segfs_control_place_search(dir, 0, &found), -ENOENT);
+	ck_assert_int_ge(found, 0);
+	segfs_control_close(open_control(SEGMENT, O_RDWR));
+	control_dir = segfs_control_place_search(dir, 0, NULL);
+	page = segfs_control_page_find(control_dir, &subject);
+	ck_assert_int_ge(page, 0);
+	ck_assert_int_eq(segfs_control_page_segment(page, &handle), 0);
+	ck_assert_mem_eq(handle.bytes, subject.handle.bytes, sizeof(handle.bytes));
+	ck_assert_int_eq(segfs_control_page_segment(segment, &handle), -EBADMSG);
+	ck_assert_int_eq(segfs_control_page_take_away(control_dir, strrchr(page_in(""), '/') + 1, segment),
+			 0);
+	ck_assert_int_eq(access(page_in(""), F_OK), 0);
+	ck_assert_int_eq(segfs_control_page_take_away(control_dir, strrchr(page_in(""), '/') + 1, page), 0);
+	ck_assert_int_eq(access(page_in(""), F_OK), -1);
+	ck_assert_int_eq(segfs_control_page_find(control_dir, &subject), -ENOENT);
+}
+END_TEST
+
 START_TEST(full_store_is_enospc)
 {
 	char options[32];
@@ -615,6 +725,10 @@ int main(void)
 	tcase_add_test(tcase, directory_of_another_user_is_ebadmsg);
 	tcase_add_test(tcase, page_of_another_user_is_ebadmsg_and_replaced_by_root);
 	tcase_add_test(tcase, errors_are_told_apart);
+	tcase_add_test(tcase, state_tells_version_and_holders);
+	tcase_add_test(tcase, state_of_the_dead_is_no_holder);
+	tcase_add_test(tcase, state_of_a_cut_page_is_ebadmsg);
+	tcase_add_test(tcase, page_is_found_and_says_whose_it_is);
 	tcase_add_test(tcase, full_store_is_enospc);
 	tcase_add_test(tcase, page_left_by_another_segment_is_replaced);
 	tcase_add_test(tcase, open_by_many_at_once_makes_one_page);
