@@ -10,12 +10,14 @@
 #include <time.h>
 
 #include "census.h"
+#include "events.h"
 #include "node.h"
 #include "options.h"
 #include "passthrough.h"
 #include "reaper.h"
 #include "slow-lane.h"
 #include "store.h"
+#include "sweep.h"
 #include "transport.h"
 #include "view.h"
 #include "watch.h"
@@ -25,6 +27,7 @@ struct fs {
 	struct options options;
 	struct timespec started; /* CLOCK_REALTIME */
 	struct segfs_store store;
+	int control_above;	      /* control.h; O_RDONLY | O_DIRECTORY, owned; -1: none */
 	struct fuse_session *session; /* owned */
 	dev_t dev[SEGFS_DEVICES_MAX]; /* devices.h */
 	struct transport transport;
@@ -37,6 +40,8 @@ struct fs {
 	struct watch watch;
 	struct slow_lane slow_lane;
 	struct reaper reaper;
+	struct sweep sweep;
+	struct events events;
 	struct workers workers;
 };
 

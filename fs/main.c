@@ -16,12 +16,14 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "devices.h"
 #include "fresh.h"
 #include "fs.h"
 #include "log.h"
 #include "mount.h"
 #include "ops.h"
+#include "shield.h"
 #include "util.h"
 
 /* Exit statuses, as of mount(8). */
@@ -117,11 +119,15 @@ static int start_threads(struct fs *fs)
 {
 	int r;
 
-	r = watch_start(fs);
+	r = sweep_start(fs);
+	if (r == 0)
+		r = watch_start(fs);
 	if (r == 0)
 		r = slow_lane_start(fs);
 	if (r == 0)
 		r = reaper_start(fs);
+	if (r == 0)
+		r = events_start(fs);
 	if (r == 0)
 		r = workers_start(fs, fs->options.threads);
 	if (r < 0)
@@ -176,10 +182,13 @@ static void tear_down(struct fs *fs)
 	reaper_stop(fs);
 	watch_stop(fs);
 	slow_lane_stop(fs);
+	sweep_stop(fs);
+	events_stop(fs);
 	if (fs->session)
 		fuse_session_destroy(fs->session);
 	node_table_destroy(&fs->nodes);
 	view_table_destroy(&fs->views);
+	control_destroy(fs);
 	segfs_store_close(&fs->store);
 }
 
@@ -191,6 +200,8 @@ static int bring_up(struct fs *fs)
 	r = open_store(fs);
 	if (r < 0)
 		return r;
+	control_init(fs);
+	shield_init();
 	r = init_nodes(fs);
 	if (r == 0)
 		r = start(fs);
@@ -342,6 +353,7 @@ int main(int argc, char **argv)
 		.watch = {.inotify = -1, .wake = -1},
 		.reaper = {.wake = -1, .timer = -1, .epoll = -1, .uses.fd = -1},
 		.workers.ended = -1,
+		.control_above = -1,
 	};
 	int status;
 

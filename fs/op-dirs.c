@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "caller.h"
+#include "control-page.h"
 #include "dir-stream.h"
 #include "fresh.h"
 #include "reply.h"
@@ -71,10 +72,11 @@ static bool entry_plus(struct fs *fs, uint64_t parent, int dir_fd, const struct 
 	return false;
 }
 
-/* A file of that name in the store cannot be reached: the views stand before it. */
+/* A file of the one name in the store cannot be reached: the views stand before it. The other is segfs's own.
+ */
 static bool is_shadowed(const struct dirent *dirent)
 {
-	return !strcmp(dirent->d_name, VIEW_NAME);
+	return !strcmp(dirent->d_name, VIEW_NAME) || !strcmp(dirent->d_name, SEGFS_CONTROL_DIR);
 }
 
 static size_t add_plain(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size_t size,

@@ -122,7 +122,7 @@ void op_take_back(struct fs *fs, uint64_t ino, uint64_t n)
 static void forget(struct fs *fs, uint64_t ino, uint64_t n)
 {
 	if (view_is(ino))
-		view_forget(&fs->views, ino, n);
+		passthrough_close(&fs->passthrough, view_forget(&fs->views, ino, n));
 	else
 		op_take_back(fs, ino, n);
 }
@@ -289,6 +289,7 @@ static void bury(struct fs *fs, struct victim *victim, uint64_t parent, const ch
 		return;
 	if (!S_ISDIR(st.st_mode) && st.st_nlink > 0)
 		return;
+	sweep_look(fs);
 	fuse_lowlevel_notify_inval_inode(fs->session, victim->ino, -1, 0); /* nothing watches it any more */
 	if (node_pin(&fs->nodes, victim->ino, victim->fd))
 		steal_fd(&victim->fd);
@@ -303,6 +304,14 @@ static int unlink_as_caller(fuse_req_t req, int dir, const char *name, int flags
 	return unlinkat(dir, name, flags) < 0 ? -errno : 0;
 }
 
+/* What is in the way of a directory that looks empty. */
+static int clear_directory(struct fs *fs, int dir, const char *name)
+{
+	SEGFS_CLOSE int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? -errno : sweep_clear(fs, fd);
+}
+
 static void remove_name(fuse_req_t req, uint64_t parent, const char *name, int flags)
 {
 	SEGFS_CLEANUP(victim_clear) struct victim victim = {.fd = -1};
@@ -313,6 +322,8 @@ static void remove_name(fuse_req_t req, uint64_t parent, const char *name, int f
 	if (r >= 0) {
 		victim = victim_at(fs, dir, name);
 		r = unlink_as_caller(req, dir, name, flags);
+		if (r == -ENOTEMPTY && clear_directory(fs, dir, name) == 0)
+			r = unlink_as_caller(req, dir, name, flags);
 	}
 	if (r == 0)
 		bury(fs, &victim, parent, name);

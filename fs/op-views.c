@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include <segfs/layout.h>
+
 #include "caller.h"
 #include "dir-stream.h"
 #include "fresh.h"
@@ -33,7 +35,7 @@ static int open_as_caller(fuse_req_t req, int fd, int flags)
 	return r < 0 ? r : segfs_store_reopen(&fs_of(req)->store, fd, O_RDONLY | O_NONBLOCK | flags);
 }
 
-/* A view has the rights of what it shows, without that to write. */
+/* A view has the rights of what it shows, and mostly without that to write. */
 static void take_mode(enum view_kind kind, struct stat *st)
 {
 	if (kind == VIEW_STATUS || kind == VIEW_METRICS || kind == VIEW_ORPHANS) {
@@ -41,6 +43,8 @@ static void take_mode(enum view_kind kind, struct stat *st)
 		st->st_mode = S_IFREG | 0444;
 	} else if (view_is_dir(kind)) {
 		st->st_mode = S_IFDIR | (st->st_mode & 0555);
+	} else if (kind >= VIEW_CTL) {
+		st->st_mode = S_IFREG | (st->st_mode & 0666);
 	} else {
 		st->st_mode = S_IFREG | (st->st_mode & 0444);
 	}
@@ -51,7 +55,9 @@ static off_t size_of(fuse_req_t req, enum view_kind kind, int fd)
 {
 	SEGFS_CLOSE int open_fd = -1;
 
-	if (kind < VIEW_INFO)
+	if (kind == VIEW_CTL)
+		return sizeof(struct segfs_layout_control);
+	if (kind < VIEW_INFO || kind == VIEW_EVENTS)
 		return 0;
 	open_fd = open_as_caller(req, fd, 0);
 	return open_fd < 0 ? 0 : view_file_size(kind, open_fd);
@@ -203,12 +209,51 @@ static int open_shown(fuse_req_t req, const struct view *view, int *ret_fd)
 	return 0;
 }
 
+static int judge(fuse_req_t req, int fd, int flags)
+{
+	static const int wanted[] = {[O_RDONLY] = R_OK, [O_WRONLY] = W_OK, [O_RDWR] = R_OK | W_OK};
+	int mode = flags & O_ACCMODE;
+	AS_CALLER int r = caller_become(req);
+
+	if (r < 0)
+		return r;
+	if (mode == O_ACCMODE)
+		return -EINVAL;
+	return faccessat(fd, "", wanted[mode], AT_EMPTY_PATH | AT_EACCESS) < 0 ? -errno : 0;
+}
+
+/* The right to the segment is the right to its control page, to write as well. */
+static void open_page(fuse_req_t req, uint64_t ino, const struct view *view, struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	SEGFS_CLOSE int fd = -1, dir = -1;
+	int r;
+
+	r = fresh_check_path(req, view->dir);
+	if (r == 0)
+		r = fd = open_subject(fs, view, O_PATH);
+	if (r >= 0)
+		r = judge(req, fd, fi->flags);
+	if (r == 0)
+		r = dir = op_open_node(fs, view->dir, O_PATH | O_DIRECTORY);
+	if (r < 0)
+		reply(req, r);
+	else if (view->kind == VIEW_CTL)
+		op_control_open(req, ino, dir, fd, fi);
+	else
+		op_events_open(req, dir, fd, fi);
+}
+
 void op_view_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct view view;
 	int fd = -1, r;
 
 	r = get(req, ino, &view);
+	if (r == 0 && view.kind >= VIEW_CTL) {
+		open_page(req, ino, &view, fi);
+		return;
+	}
 	if (r == 0 && ((fi->flags & O_ACCMODE) != O_RDONLY || fi->flags & O_TRUNC))
 		r = -EPERM;
 	if (r == 0)
@@ -221,11 +266,35 @@ void op_view_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 void op_view_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	view_file_read(req, (struct view_file *)(uintptr_t)fi->fh, size, offset);
+	if (view_kind_of(ino) == VIEW_EVENTS)
+		op_events_read(req, size, fi);
+	else if (view_kind_of(ino) == VIEW_CTL)
+		reply(req, -ENOSYS); /* readahead(2), as of a segment */
+	else
+		view_file_read(req, (struct view_file *)(uintptr_t)fi->fh, size, offset);
+}
+
+void op_view_write(fuse_req_t req, fuse_ino_t ino, size_t size, struct fuse_file_info *fi)
+{
+	if (view_kind_of(ino) == VIEW_EVENTS)
+		op_events_write(req, size, fi);
+	else
+		reply(req, -ENOSYS);
 }
 
 void op_view_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct fs *fs = fs_of(req);
+
+	if (view_kind_of(ino) == VIEW_EVENTS) {
+		op_events_release(req, fi);
+		return;
+	}
+	if (view_kind_of(ino) == VIEW_CTL) {
+		passthrough_release_view(&fs->passthrough, &fs->views, ino);
+		reply(req, 0);
+		return;
+	}
 	view_file_free((struct view_file *)(uintptr_t)fi->fh);
 	reply(req, 0);
 }
@@ -258,7 +327,7 @@ static bool has_view(fuse_req_t req, enum view_kind kind, int dir_fd, const char
 	AS_CALLER int r = caller_become(req);
 	SEGFS_CLOSE int fd = -1;
 
-	if (kind == VIEW_INFO || kind == VIEW_TEXT)
+	if (kind == VIEW_INFO || kind == VIEW_TEXT || kind >= VIEW_CTL)
 		return true;
 	if (r == 0)
 		fd = openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);

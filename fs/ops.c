@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 
+#include "control-page.h"
 #include "fresh.h"
 #include "name.h"
 #include "reply.h"
@@ -16,7 +18,7 @@ int op_open_directory(fuse_req_t req, uint64_t ino, const char *name)
 {
 	int r;
 
-	if (view_is(ino) || (name && !strcmp(name, VIEW_NAME)))
+	if (view_is(ino) || (name && (!strcmp(name, VIEW_NAME) || !strcmp(name, SEGFS_CONTROL_DIR))))
 		return -EPERM;
 	r = fresh_check_path(req, ino);
 	return r < 0 ? r : op_open_node(fs_of(req), ino, O_PATH | O_DIRECTORY);
@@ -71,6 +73,8 @@ static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	if (view_is(parent) || !strcmp(name, VIEW_NAME))
 		op_view_lookup(req, parent, name);
+	else if (!strcmp(name, SEGFS_CONTROL_DIR))
+		reply(req, -ENOENT);
 	else
 		op_lookup(req, parent, name);
 }
@@ -118,6 +122,15 @@ static void on_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, stru
 		op_lseek(req, ino, off, whence, fi);
 }
 
+static void on_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+			 struct fuse_file_info *fi)
+{
+	if (view_is(ino))
+		reply(req, -EPERM);
+	else
+		op_fallocate(req, ino, mode, offset, length, fi);
+}
+
 /* EXDEV: the kernel then copies by reading and writing. */
 static void on_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t in_off, struct fuse_file_info *in_fi,
 			       fuse_ino_t out, off_t out_off, struct fuse_file_info *out_fi, size_t len,
@@ -136,6 +149,27 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 		op_view_read(req, ino, size, off, fi);
 	else
 		reply(req, -ENOSYS);
+}
+
+static void on_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+		     struct fuse_file_info *fi)
+{
+	if (view_is(ino))
+		op_view_write(req, ino, size, fi);
+	else
+		reply(req, -ENOSYS);
+}
+
+/* Who has this is asked about every file: of others, what the kernel answers where nobody has it. */
+static void on_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *handle)
+{
+	if (view_is(ino) && view_kind_of(ino) == VIEW_EVENTS) {
+		op_events_poll(req, fi, handle);
+		return;
+	}
+	if (handle)
+		fuse_pollhandle_destroy(handle);
+	fuse_reply_poll(req, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
 }
 
 /*
@@ -160,6 +194,8 @@ const struct fuse_lowlevel_ops ops = {
 	.link = on_link,
 	.open = on_open,
 	.read = on_read,
+	.write = on_write,
+	.poll = on_poll,
 	.release = on_release,
 	.opendir = on_opendir,
 	.readdir = on_readdir,
@@ -171,7 +207,7 @@ const struct fuse_lowlevel_ops ops = {
 	.listxattr = on_listxattr,
 	.removexattr = on_removexattr,
 	.create = op_create,
-	.fallocate = op_fallocate,
+	.fallocate = on_fallocate,
 	.lseek = on_lseek,
 	.copy_file_range = on_copy_file_range,
 #ifdef HAVE_FUSE_TMPFILE

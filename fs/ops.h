@@ -80,6 +80,7 @@ void op_view_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_view_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_view_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_view_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
+void op_view_write(fuse_req_t req, fuse_ino_t ino, size_t size, struct fuse_file_info *fi);
 void op_view_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_view_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_view_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
@@ -88,6 +89,17 @@ void op_view_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offs
 void op_view_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_view_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
 void op_view_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
+
+/*
+ * The control page of a segment, for mmap or as versions to wait for: op-events.c. `dir` is the directory in
+ * which the view was found, `segment` the segment (O_PATH).
+ */
+void op_control_open(fuse_req_t req, fuse_ino_t ino, int dir, int segment, struct fuse_file_info *fi);
+void op_events_open(fuse_req_t req, int dir, int segment, struct fuse_file_info *fi);
+void op_events_read(fuse_req_t req, size_t size, struct fuse_file_info *fi);
+void op_events_write(fuse_req_t req, size_t size, struct fuse_file_info *fi);
+void op_events_poll(fuse_req_t req, struct fuse_file_info *fi, struct fuse_pollhandle *handle);
+void op_events_release(fuse_req_t req, struct fuse_file_info *fi);
 
 /*
  * A file is new in the open directory `dir`: note who made a segment, and what a segment or directory

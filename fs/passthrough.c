@@ -9,6 +9,7 @@
 #include "node.h"
 #include "store.h"
 #include "util.h"
+#include "view.h"
 
 /* Kernel ABI since Linux 6.9 (include/uapi/linux/fuse.h), which older headers lack. */
 struct backing_map {
@@ -92,6 +93,36 @@ int passthrough_open(struct passthrough *passthrough, const struct segfs_store *
 	id = register_node(passthrough, nodes, ino, fd, writes);
 	pthread_mutex_unlock(&passthrough->lock);
 	return id;
+}
+
+static int register_view(struct passthrough *passthrough, struct view_table *views, uint64_t view, int fd)
+{
+	int id = view_use_backing(views, view);
+
+	if (id != 0)
+		return id;
+	id = backing_open(passthrough, fd);
+	if (id <= 0)
+		return id;
+	view_set_backing(views, view, id);
+	return view_use_backing(views, view);
+}
+
+int passthrough_open_view(struct passthrough *passthrough, struct view_table *views, uint64_t view, int fd)
+{
+	int id;
+
+	pthread_mutex_lock(&passthrough->lock);
+	id = register_view(passthrough, views, view, fd);
+	pthread_mutex_unlock(&passthrough->lock);
+	return id;
+}
+
+void passthrough_release_view(struct passthrough *passthrough, struct view_table *views, uint64_t view)
+{
+	pthread_mutex_lock(&passthrough->lock);
+	passthrough_close(passthrough, view_release_backing(views, view));
+	pthread_mutex_unlock(&passthrough->lock);
 }
 
 bool passthrough_retire(struct passthrough *passthrough, struct node_table *nodes, uint64_t ino)

@@ -16,6 +16,7 @@
 
 struct node_table;
 struct segfs_store;
+struct view_table;
 struct node;
 
 struct passthrough {
@@ -35,6 +36,13 @@ int passthrough_probe(struct passthrough *passthrough, const struct segfs_store 
  */
 int passthrough_open(struct passthrough *passthrough, const struct segfs_store *store,
 		     struct node_table *nodes, uint64_t ino, bool writes);
+
+/*
+ * The same for one more open of a view, which shows what is in the open file `fd`. The id is that of the
+ * first of its opens at present, and ends with the last of them: passthrough_release_view().
+ */
+int passthrough_open_view(struct passthrough *passthrough, struct view_table *views, uint64_t view, int fd);
+void passthrough_release_view(struct passthrough *passthrough, struct view_table *views, uint64_t view);
 
 /* An id kept for later keeps the file open, which a lease on it would notice. End that of a node which nobody
  * has open through the mount. False if somebody has. */

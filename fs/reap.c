@@ -174,6 +174,7 @@ static void conclude(struct batch *batch, struct attempt *attempt)
 	if (attempt->removed) {
 		batch->fs->reaper.n_removed[ward->lifetime.kind]++;
 		tell(batch->fs, "removed", attempt);
+		sweep_look(batch->fs);
 		claim_release(&attempt->claim);
 	}
 	if (attempt->removed || attempt->error == -ESTALE)

@@ -10,12 +10,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/mount.h>
-#include <sys/statvfs.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "fs.h"
 #include "guard.h"
 #include "log.h"
@@ -211,15 +210,6 @@ static int open_sources(struct reaper *reaper)
 	return listen_to(reaper, reaper->uses.fd, &the_uses);
 }
 
-/* Whoever may only look on does not remove anything either. */
-static bool is_read_only(const struct fs *fs)
-{
-	struct statvfs st;
-
-	return fs->options.set_flags & MOUNT_ATTR_RDONLY ||
-	       (fstatvfs(fs->store.root_fd, &st) == 0 && st.f_flag & ST_RDONLY);
-}
-
 int reaper_start(struct fs *fs)
 {
 	struct reaper *reaper = &fs->reaper;
@@ -228,7 +218,7 @@ int reaper_start(struct fs *fs)
 	pthread_mutex_init(&reaper->lock, NULL);
 	pthread_mutex_init(&reaper->verdict, NULL);
 	reaper->next_ms = WARD_NEVER;
-	if (is_read_only(fs))
+	if (control_is_read_only(fs))
 		return 0;
 	signal(SIGIO, SIG_IGN); /* that somebody waits for a lease */
 	r = open_sources(reaper);

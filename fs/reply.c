@@ -8,6 +8,10 @@
  * passthrough. */
 #define OPEN_FLAGS ((1U << 5 /* FOPEN_NOFLUSH */) | (1U << 7 /* FOPEN_PASSTHROUGH */))
 
+/* Of a stream: each read and write comes as it is; no position, so that who writes does not wait for who
+ * reads by the same descriptor (pread(2) and lseek(2) are ESPIPE). */
+#define STREAM_FLAGS ((1U << 0 /* FOPEN_DIRECT_IO */) | (1U << 4 /* FOPEN_STREAM */) | (1U << 5))
+
 /* struct fuse_open_out since Linux 6.9, which made the backing id of its padding. */
 struct open_out {
 	uint64_t fh;
@@ -52,6 +56,13 @@ static struct fuse_attr attr_of(const struct stat *st)
 int reply_open(fuse_req_t req, int backing_id)
 {
 	struct open_out out = passthrough_to(backing_id);
+
+	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
+}
+
+int reply_open_stream(fuse_req_t req, uint64_t fh)
+{
+	struct open_out out = {.fh = fh, .open_flags = STREAM_FLAGS};
 
 	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
 }

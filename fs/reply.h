@@ -17,6 +17,9 @@ static inline void reply(fuse_req_t req, int r)
  * interrupted, and no RELEASE follows it. */
 int reply_open(fuse_req_t req, int backing_id);
 
+/* OPEN of what is read and written as a stream, by the bytes, with the daemon. */
+int reply_open_stream(fuse_req_t req, uint64_t fh);
+
 /* CREATE and TMPFILE: the new file, opened in the same way. */
 int reply_create(fuse_req_t req, const struct fuse_entry_param *entry, int backing_id);
 

@@ -20,6 +20,8 @@ struct view_entry {
 	uint64_t id;
 	uint64_t n_lookups;
 	struct view view;
+	int backing_id;	  /* of passthrough; 0: none */
+	uint64_t n_opens; /* with it */
 	UT_hash_handle hh;
 };
 
@@ -28,9 +30,10 @@ static const struct {
 	enum view_kind kind;
 	bool root_only;
 } top[] = {
-	{"image", VIEW_IMAGE_DIR, false}, {"info", VIEW_INFO_DIR, false}, {"list", VIEW_LIST, false},
-	{"metrics", VIEW_METRICS, true},  {"npy", VIEW_NPY_DIR, false},	  {"orphans", VIEW_ORPHANS, true},
-	{"status", VIEW_STATUS, true},	  {"text", VIEW_TEXT_DIR, false},
+	{"ctl", VIEW_CTL_DIR, false},	{"events", VIEW_EVENTS_DIR, false}, {"image", VIEW_IMAGE_DIR, false},
+	{"info", VIEW_INFO_DIR, false}, {"list", VIEW_LIST, false},	    {"metrics", VIEW_METRICS, true},
+	{"npy", VIEW_NPY_DIR, false},	{"orphans", VIEW_ORPHANS, true},    {"status", VIEW_STATUS, true},
+	{"text", VIEW_TEXT_DIR, false},
 };
 
 uint64_t view_id(enum view_kind kind, ino_t subject)
@@ -108,18 +111,62 @@ int view_get(struct view_table *table, uint64_t id, struct view *ret_view)
 	return entry ? 0 : -ESTALE;
 }
 
-void view_forget(struct view_table *table, uint64_t id, uint64_t n)
+int view_forget(struct view_table *table, uint64_t id, uint64_t n)
 {
 	struct view_entry *entry;
+	int backing_id = 0;
 
 	pthread_mutex_lock(&table->lock);
 	entry = find(table, id);
 	if (entry) {
 		entry->n_lookups -= MIN(n, entry->n_lookups);
-		if (entry->n_lookups == 0)
+		if (entry->n_lookups == 0) {
+			backing_id = entry->backing_id;
 			entry_free(table, entry);
+		}
 	}
 	pthread_mutex_unlock(&table->lock);
+	return backing_id;
+}
+
+int view_use_backing(struct view_table *table, uint64_t id)
+{
+	struct view_entry *entry;
+	int backing_id;
+
+	pthread_mutex_lock(&table->lock);
+	entry = find(table, id);
+	backing_id = entry ? entry->backing_id : -ESTALE;
+	if (backing_id > 0)
+		entry->n_opens++;
+	pthread_mutex_unlock(&table->lock);
+	return backing_id;
+}
+
+void view_set_backing(struct view_table *table, uint64_t id, int backing_id)
+{
+	struct view_entry *entry;
+
+	pthread_mutex_lock(&table->lock);
+	entry = find(table, id);
+	if (entry)
+		entry->backing_id = backing_id;
+	pthread_mutex_unlock(&table->lock);
+}
+
+int view_release_backing(struct view_table *table, uint64_t id)
+{
+	struct view_entry *entry;
+	int backing_id = 0;
+
+	pthread_mutex_lock(&table->lock);
+	entry = find(table, id);
+	if (entry && entry->n_opens > 0 && --entry->n_opens == 0) {
+		backing_id = entry->backing_id;
+		entry->backing_id = 0;
+	}
+	pthread_mutex_unlock(&table->lock);
+	return backing_id;
 }
 
 const char *view_at(size_t i, bool in_root, enum view_kind *ret_kind)
@@ -156,6 +203,10 @@ enum view_kind view_kind_in(enum view_kind dir)
 		return VIEW_IMAGE;
 	case VIEW_NPY_DIR:
 		return VIEW_NPY;
+	case VIEW_CTL_DIR:
+		return VIEW_CTL;
+	case VIEW_EVENTS_DIR:
+		return VIEW_EVENTS;
 	default:
 		return VIEW_TEXT;
 	}

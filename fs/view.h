@@ -5,11 +5,13 @@
  * The nodes below .segfs: which there are, what they are called, and of what each is a view.
  *
  *	.segfs/info/NAME  .segfs/text/NAME  .segfs/image/NAME.png  .segfs/npy/NAME.npy	of a segment
+ *	.segfs/ctl/NAME  .segfs/events/NAME						of its control page
  *	.segfs/list									of a directory
  *	.segfs/status  .segfs/metrics  .segfs/orphans					in the root alone
  *
  * Views have a table of their own, beside that of the store's files (node.h): a view keeps neither backing id
- * nor descriptor of its segment, whose memory is free once it is gone. The kernel is told to believe nothing
+ * nor descriptor of its segment, whose memory is free once it is gone; while it is open, a control page has a
+ * backing id. The kernel is told to believe nothing
  * about them, so that it asks each time. Every function may be called from any thread.
  */
 #include <pthread.h>
@@ -27,7 +29,9 @@ enum view_kind {
 	VIEW_TEXT_DIR,
 	VIEW_IMAGE_DIR,
 	VIEW_NPY_DIR,
-	VIEW_LAST_DIR = VIEW_NPY_DIR,
+	VIEW_CTL_DIR,
+	VIEW_EVENTS_DIR,
+	VIEW_LAST_DIR = VIEW_EVENTS_DIR,
 	VIEW_LIST,
 	VIEW_STATUS,
 	VIEW_METRICS,
@@ -36,6 +40,8 @@ enum view_kind {
 	VIEW_TEXT,
 	VIEW_IMAGE,
 	VIEW_NPY,
+	VIEW_CTL,    /* this one and what follows can be written to */
+	VIEW_EVENTS, /* op-events.c has all of these */
 	VIEW_KINDS,
 };
 
@@ -76,8 +82,16 @@ int view_remember(struct view_table *table, uint64_t id, const struct view *view
 /* 0, or -ESTALE for one that is not known. */
 int view_get(struct view_table *table, uint64_t id, struct view *ret_view);
 
-/* The kernel has given back `n` lookups. */
-void view_forget(struct view_table *table, uint64_t id, uint64_t n);
+/* The kernel has given back `n` lookups. The backing id, 0 if there is none, is the caller's to close. */
+int view_forget(struct view_table *table, uint64_t id, uint64_t n);
+
+/* Count an open with the view's backing id. The id, or 0 if there is none yet and so nothing was counted, or
+ * -ESTALE. */
+int view_use_backing(struct view_table *table, uint64_t id);
+void view_set_backing(struct view_table *table, uint64_t id, int backing_id);
+
+/* That open has ended. The id is the caller's to close if it was the last one, 0 if it was not. */
+int view_release_backing(struct view_table *table, uint64_t id);
 
 /* What stands in .segfs under this name. False if nothing does; `in_root`: of the store's root. */
 bool view_find(const char *name, bool in_root, enum view_kind *ret_kind);

@@ -158,6 +158,8 @@ static void handle_event(struct fs *fs, const struct inotify_event *event)
 		child_changed(fs, dir, dir_fd, event->name);
 		return;
 	}
+	if (event->mask & (IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO))
+		sweep_look(fs);
 	name_changed(fs, dir, dir_fd, event->name);
 	fresh_refresh(fs, dir);
 }
