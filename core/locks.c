@@ -216,17 +216,18 @@ static const struct style {
 	[SEGFS_LOCKS_COLUMN] = {"-", ";", ":", "", "+", ""},
 };
 
-static void print_summary(const struct summary *summary, enum lock_kind kind, const struct style *style,
+static void print_summary(const struct summary *summary, const char *kind, const struct style *style,
 			  FILE *out)
 {
 	fprintf(out, "%s%s", summary->exclusive ? "exclusive" : "shared", style->before_pids);
 	segfs_pids_print(&summary->holders, out);
-	fprintf(out, "%s%s(%s)", summary->holders.n ? "" : "unknown", style->before_kind, user_names[kind]);
+	fprintf(out, "%s%s(%s)", summary->holders.n ? "" : "unknown", style->before_kind, kind);
 	if (summary->n_waiting)
 		fprintf(out, "%s%u%s", style->before_waiting, summary->n_waiting, style->after_waiting);
 }
 
-static void print(const struct summary summaries[N_LOCK_KINDS], const struct style *style, FILE *out)
+static void print(const struct summary summaries[N_LOCK_KINDS], const struct segfs_page_lock *page,
+		  const struct style *style, FILE *out)
 {
 	bool any = false;
 
@@ -234,7 +235,16 @@ static void print(const struct summary summaries[N_LOCK_KINDS], const struct sty
 		if (!summaries[kind].held)
 			continue;
 		fputs(any ? style->between : "", out);
-		print_summary(&summaries[kind], kind, style, out);
+		print_summary(&summaries[kind], user_names[kind], style, out);
+		any = true;
+	}
+	if (page && page->held) {
+		const struct summary summary = {.holders = page->holders, /* lent */
+						.exclusive = page->exclusive,
+						.n_waiting = page->n_waiting};
+
+		fputs(any ? style->between : "", out);
+		print_summary(&summary, "page", style, out);
 		any = true;
 	}
 	if (!any)
@@ -242,7 +252,8 @@ static void print(const struct summary summaries[N_LOCK_KINDS], const struct sty
 }
 
 int segfs_locks_print(const struct segfs_locks *locks, const struct segfs_identity *file,
-		      enum segfs_locks_style style, const struct segfs_census *census, FILE *out)
+		      enum segfs_locks_style style, const struct segfs_census *census,
+		      const struct segfs_page_lock *page, FILE *out)
 {
 	struct summary summaries[N_LOCK_KINDS] = {};
 	int r;
@@ -251,7 +262,7 @@ int segfs_locks_print(const struct segfs_locks *locks, const struct segfs_identi
 	if (r == 0)
 		r = complete(file, census, summaries);
 	if (r == 0)
-		print(summaries, &styles[style], out);
+		print(summaries, page, &styles[style], out);
 	for (enum lock_kind kind = 0; kind < N_LOCK_KINDS; kind++)
 		segfs_pids_clear(&summaries[kind].holders);
 	return r;

@@ -8,6 +8,7 @@
  * The kernel gives out that list in pages: one that changes meanwhile may lack a lock or have it twice.
  * Sources: proc_locks(5); Linux fs/locks.c (lock_get_status) for the lines.
  */
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "census.h"
@@ -25,16 +26,29 @@ static inline void segfs_locks_cleanup(struct segfs_locks **locks)
 	*locks = segfs_locks_free(*locks);
 }
 
+/* The lock in a control page (control-state.h), of which the kernel knows nothing. */
+struct segfs_page_lock {
+	bool held, exclusive;
+	struct segfs_pids holders; /* as far as they are known, owned */
+	unsigned n_waiting;
+};
+
+static inline void segfs_page_lock_clear(struct segfs_page_lock *lock)
+{
+	segfs_pids_clear(&lock->holders);
+}
+
 enum segfs_locks_style {
 	SEGFS_LOCKS_TEXT,   /* the value of user.shm.lock */
 	SEGFS_LOCKS_COLUMN, /* without blanks */
 };
 
 /*
- * Print the locks of one file. In each kind of lock, those of a holder or of several, and how many wait:
+ * Print the locks of one file, and that of its control page unless `page` is NULL. In each kind of lock,
+ *those of a holder or of several, and how many wait:
  *
- *	text	unlocked	exclusive pid 812 (flock), 2 waiting; shared pid 7,8 (fcntl)
- *	column	-		exclusive:812(flock)+2;shared:7,8(fcntl)
+ *	text	unlocked	exclusive pid 812 (flock), 2 waiting; shared pid 7,8 (page)
+ *	column	-		exclusive:812(flock)+2;shared:7,8(page)
  *
  * The lock of an open file (ofd; flock whose taker has ended) names no process: its holders are those who
  * have the file open with it according to `census`, or if that is NULL to one that is taken now, which makes
@@ -42,4 +56,5 @@ enum segfs_locks_style {
  * `out` is full is seen there.
  */
 int segfs_locks_print(const struct segfs_locks *locks, const struct segfs_identity *file,
-		      enum segfs_locks_style style, const struct segfs_census *census, FILE *out);
+		      enum segfs_locks_style style, const struct segfs_census *census,
+		      const struct segfs_page_lock *page, FILE *out);

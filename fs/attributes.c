@@ -43,6 +43,7 @@ static const struct {
 	{"user.shm.sealed", ATTRIBUTE_SEALED, false}, /* the copy's owner has not asked for it */
 	{"user.shm.slots", ATTRIBUTE_SLOTS, true},
 	{"user.shm.table", ATTRIBUTE_TABLE, true},
+	{"user.shm.version", ATTRIBUTE_VERSION, true},
 	{SEGFS_ATTR_SHAPE, ATTRIBUTE_STORED, true},
 };
 
@@ -218,6 +219,14 @@ static bool is(const char *value, size_t len, const char *word)
 	return len == strlen(word) && starts_with(value, len, word);
 }
 
+static bool is_number(const char *value, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!isdigit((unsigned char)value[i]))
+			return false;
+	return len > 0;
+}
+
 static bool is_pid_list(const char *value, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -264,6 +273,8 @@ bool attribute_is_reported_form(enum attribute attribute, const char *value, siz
 		       starts_with(value, len, "shared pid ");
 	case ATTRIBUTE_CREATOR:
 		return starts_with(value, len, "pid ");
+	case ATTRIBUTE_VERSION:
+		return is_number(value, len);
 	case ATTRIBUTE_ATTACHED:
 		return is_pid_list(value, len);
 	case ATTRIBUTE_RING:

@@ -8,6 +8,7 @@
 #include "census.h"
 #include "devices.h"
 #include "locks.h"
+#include "page-lock.h"
 #include "reply.h"
 #include "util.h"
 
@@ -15,6 +16,7 @@ struct inspection_job {
 	struct slow_job job;
 	enum inspection what;
 	ino_t ino;
+	int page_fd; /* owned */
 	size_t size;
 };
 
@@ -28,16 +30,20 @@ static int print_attached(const struct segfs_identity *file, FILE *out)
 	return r;
 }
 
-static int print_locks(const struct segfs_identity *file, FILE *out)
+static int print_locks(const struct fs *fs, const struct segfs_identity *file, int page_fd, FILE *out)
 {
 	SEGFS_CLEANUP(segfs_locks_cleanup) struct segfs_locks *locks = NULL;
-	int r = segfs_locks_read(&locks);
+	SEGFS_CLEANUP(segfs_page_lock_clear) struct segfs_page_lock page = {};
+	int r = page_lock_read(fs, page_fd, file->ino, NULL, &page, NULL);
 
-	return r < 0 ? r : segfs_locks_print(locks, file, SEGFS_LOCKS_TEXT, NULL, out);
+	if (r == 0 || r == -ENOENT)
+		r = segfs_locks_read(&locks);
+	return r < 0 ? r : segfs_locks_print(locks, file, SEGFS_LOCKS_TEXT, NULL, &page, out);
 }
 
-static int format(enum inspection what, const struct segfs_identity *file, char **ret_text)
+static int format(const struct fs *fs, const struct inspection_job *inspection, char **ret_text)
 {
+	const struct segfs_identity file = devices_identity(fs, inspection->ino);
 	SEGFS_FREE char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
@@ -45,7 +51,8 @@ static int format(enum inspection what, const struct segfs_identity *file, char 
 
 	if (!out)
 		return -ENOMEM;
-	r = what == INSPECT_LOCK ? print_locks(file, out) : print_attached(file, out);
+	r = inspection->what == INSPECT_LOCK ? print_locks(fs, &file, inspection->page_fd, out)
+					     : print_attached(&file, out);
 	if (fclose(out) != 0)
 		return -ENOMEM;
 	if (r == 0)
@@ -56,26 +63,34 @@ static int format(enum inspection what, const struct segfs_identity *file, char 
 static void inspect(struct fs *fs, struct slow_job *job)
 {
 	const struct inspection_job *inspection = (const void *)job;
-	const struct segfs_identity file = devices_identity(fs, inspection->ino);
 	SEGFS_FREE char *text = NULL;
 	int r;
 
-	r = format(inspection->what, &file, &text);
+	r = format(fs, inspection, &text);
 	if (r < 0)
 		reply(job->req, r);
 	else
 		reply_xattr(job->req, text, strlen(text), inspection->size);
 }
 
-void inspector_submit(fuse_req_t req, enum inspection what, ino_t ino, size_t size)
+static void clear(struct slow_job *job)
+{
+	close_fd(&((struct inspection_job *)job)->page_fd);
+}
+
+void inspector_submit(fuse_req_t req, enum inspection what, ino_t ino, int page_fd, size_t size)
 {
 	struct inspection_job *inspection = malloc(sizeof(*inspection));
 
 	if (!inspection) {
+		close_fd(&page_fd);
 		reply(req, -ENOMEM);
 		return;
 	}
-	*inspection = (struct inspection_job){
-		.job = {.req = req, .run = inspect}, .what = what, .ino = ino, .size = size};
+	*inspection = (struct inspection_job){.job = {.req = req, .run = inspect, .clear = clear},
+					      .what = what,
+					      .ino = ino,
+					      .page_fd = page_fd,
+					      .size = size};
 	slow_lane_submit(fs_of(req), &inspection->job);
 }

@@ -8,5 +8,6 @@
 
 enum inspection { INSPECT_LOCK, INSPECT_ATTACHED };
 
-/* Answer, later, a GETXATTR of `size` bytes room for the file with this inode number of the store. */
-void inspector_submit(fuse_req_t req, enum inspection what, ino_t ino, size_t size);
+/* Answer, later, a GETXATTR of `size` bytes room for the file with this inode number of the store. `page_fd`,
+ * taken over: its control page, -1 if there is none. */
+void inspector_submit(fuse_req_t req, enum inspection what, ino_t ino, int page_fd, size_t size);

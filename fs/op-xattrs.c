@@ -3,12 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/xattr.h>
 
 #include "attributes.h"
 #include "caller.h"
+#include "control-state.h"
+#include "control.h"
 #include "fresh.h"
 #include "inspector.h"
 #include "reply.h"
@@ -112,6 +116,31 @@ static int may_write(fuse_req_t req, int fd)
 	return faccessat(fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) < 0 ? -errno : 0;
 }
 
+/* 0 where there is no control page, or one of no use. */
+static ssize_t read_version(fuse_req_t req, const struct target *target, char **ret_value)
+{
+	struct fs *fs = fs_of(req);
+	SEGFS_CLOSE int page = control_find_of(fs, node_id(&fs->nodes, target->st.st_ino), target->fd);
+	uint64_t version = 0;
+
+	if (page >= 0)
+		segfs_control_state_version(page, &version);
+	return asprintf(ret_value, "%" PRIu64, version) < 0 ? -ENOMEM : (ssize_t)strlen(*ret_value);
+}
+
+/* What is slow to find out. */
+static void inspect(fuse_req_t req, enum attribute attribute, const struct target *target, size_t size)
+{
+	struct fs *fs = fs_of(req);
+	ino_t ino = target->st.st_ino;
+
+	if (attribute == ATTRIBUTE_LOCK)
+		inspector_submit(req, INSPECT_LOCK, ino,
+				 control_find_of(fs, node_id(&fs->nodes, ino), target->fd), size);
+	else
+		inspector_submit(req, INSPECT_ATTACHED, ino, -1, size);
+}
+
 static void get_ours(fuse_req_t req, enum attribute attribute, const char *name, const struct target *target,
 		     size_t size)
 {
@@ -120,11 +149,12 @@ static void get_ours(fuse_req_t req, enum attribute attribute, const char *name,
 	ssize_t n = fd;
 
 	if (fd >= 0 && (attribute == ATTRIBUTE_LOCK || attribute == ATTRIBUTE_ATTACHED)) {
-		inspector_submit(req, attribute == ATTRIBUTE_LOCK ? INSPECT_LOCK : INSPECT_ATTACHED,
-				 target->st.st_ino, size);
+		inspect(req, attribute, target, size);
 		return;
 	}
-	if (fd >= 0)
+	if (fd >= 0 && attribute == ATTRIBUTE_VERSION)
+		n = read_version(req, target, &value);
+	else if (fd >= 0)
 		n = attribute_read(attribute, name, fd, target->st.st_ino, &value);
 	if (n < 0)
 		reply(req, (int)n);

@@ -23,7 +23,8 @@ static _Atomic size_t rendered;
 
 struct view_file {
 	enum view_kind kind;
-	int fd; /* the segment, open for reading, or a copy of what is shown of it; owned; -1: none */
+	uint64_t dir; /* of its segment, as struct view has it */
+	int fd;	      /* the segment, open for reading, or a copy of what is shown of it; owned; -1: none */
 	struct segfs_segment segment;
 	struct segfs_textview text;
 	char *bytes; /* of a view made as a whole; or the header of a .npy file; owned */
@@ -149,7 +150,7 @@ static int print(fuse_req_t req, const struct view_file *file, FILE *out)
 
 	switch (file->kind) {
 	case VIEW_INFO:
-		return view_info_print(fs, file->fd, &file->segment, out);
+		return view_info_print(fs, file->dir, file->fd, &file->segment, out);
 	case VIEW_LIST:
 		return view_list_print(req, file->fd, out);
 	case VIEW_ORPHANS:
@@ -228,6 +229,7 @@ static int file_new(const struct view *view, int fd, struct view_file **ret_file
 		return -ENOMEM;
 	}
 	file->kind = view->kind;
+	file->dir = view->dir;
 	file->fd = fd;
 	if (file->kind >= VIEW_INFO) /* of one segment */
 		r = segfs_segment_read(file->fd, &file->segment);

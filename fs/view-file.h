@@ -35,7 +35,7 @@ void view_file_free(struct view_file *file);
  * The views that are made as a whole. Each prints all of its text, or returns -errno. They run in the slow
  * lane, as root; what concerns files becomes the requester to look at them.
  */
-int view_info_print(struct fs *fs, int fd, const struct segfs_segment *segment, FILE *out);
+int view_info_print(struct fs *fs, uint64_t dir, int fd, const struct segfs_segment *segment, FILE *out);
 void view_kind_print(int fd, const struct segfs_segment *segment, FILE *out); /* a part of it */
 int view_list_print(fuse_req_t req, int dir_fd, FILE *out);
 int view_orphans_print(fuse_req_t req, FILE *out);

@@ -2,16 +2,20 @@
 
 /* .segfs/info/NAME: all there is to tell about a segment, a line a fact. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "census.h"
+#include "control.h"
 #include "creator.h"
 #include "devices.h"
 #include "lifetimes.h"
 #include "locks.h"
+#include "ops.h"
+#include "page-lock.h"
 #include "residency.h"
 #include "statistics.h"
 #include "table.h"
@@ -161,27 +165,56 @@ static void print_user(const struct segfs_user *user, FILE *out)
 	putc('\n', out);
 }
 
-static int print_users(const struct segfs_identity *file, FILE *out)
+/* What is said in the control page, and in the line of the locks that who holds it next is told. */
+static void print_control(const struct segfs_control_state *state, bool has_page, FILE *out)
+{
+	if (state->holder_died)
+		fputs("; holder died", out);
+	fprintf(out, "\nVersion:\t%" PRIu64 "\n", state->version);
+	if (has_page)
+		fprintf(out, "Deaths:\t%" PRIu32 "\n", state->deaths);
+}
+
+static int print_locks(const struct fs *fs, const struct segfs_identity *file, int page_fd,
+		       const struct segfs_census *census, FILE *out)
+{
+	SEGFS_CLEANUP(segfs_locks_cleanup) struct segfs_locks *locks = NULL;
+	SEGFS_CLEANUP(segfs_page_lock_clear) struct segfs_page_lock page = {};
+	struct segfs_control_state state = {};
+	bool has_page = page_lock_read(fs, page_fd, file->ino, NULL, &page, &state) == 0;
+	int r = segfs_locks_read(&locks);
+
+	if (r < 0)
+		return r;
+	fputs("Lock:\t", out);
+	r = segfs_locks_print(locks, file, SEGFS_LOCKS_TEXT, census, &page, out);
+	print_control(&state, has_page, out);
+	return r;
+}
+
+static int print_users(const struct fs *fs, const struct segfs_identity *file, int page_fd, FILE *out)
 {
 	SEGFS_CLEANUP(segfs_census_cleanup) struct segfs_census *census = NULL;
-	SEGFS_CLEANUP(segfs_locks_cleanup) struct segfs_locks *locks = NULL;
 	const struct segfs_user *users;
 	size_t n;
 	int r;
 
 	r = segfs_census_take_of(file, &census);
-	if (r == 0)
-		r = segfs_locks_read(&locks);
 	if (r < 0)
 		return r;
 	n = segfs_census_find(census, file->ino, &users);
 	fprintf(out, "Attached:\t%zu\n", n);
 	for (size_t i = 0; i < n; i++)
 		print_user(&users[i], out);
-	fputs("Lock:\t", out);
-	r = segfs_locks_print(locks, file, SEGFS_LOCKS_TEXT, census, out);
-	putc('\n', out);
-	return r;
+	return print_locks(fs, file, page_fd, census, out);
+}
+
+/* The control page of a segment found in the directory `dir`; none if it cannot be had. */
+static int open_page(struct fs *fs, uint64_t dir, int fd)
+{
+	SEGFS_CLOSE int dir_fd = op_open_node(fs, dir, O_PATH | O_DIRECTORY);
+
+	return dir_fd < 0 ? dir_fd : control_find(fs, dir_fd, fd);
 }
 
 /* Digits with which each number of the type is told from its neighbours. */
@@ -209,8 +242,9 @@ static void print_statistics(const struct segfs_array *array, int fd, FILE *out)
 		fprintf(out, "NaN:\t%" PRIu64 "\n", statistics.n_nan);
 }
 
-int view_info_print(struct fs *fs, int fd, const struct segfs_segment *segment, FILE *out)
+int view_info_print(struct fs *fs, uint64_t dir, int fd, const struct segfs_segment *segment, FILE *out)
 {
+	SEGFS_CLOSE int page_fd = open_page(fs, dir, fd);
 	struct segfs_identity file;
 	struct stat st;
 	int r;
@@ -223,7 +257,7 @@ int view_info_print(struct fs *fs, int fd, const struct segfs_segment *segment, 
 	view_kind_print(fd, segment, out);
 	print_size(fd, &st, out);
 	print_rights(fd, &st, out);
-	r = print_users(&file, out);
+	r = print_users(fs, &file, page_fd, out);
 	if (r == 0 && (segment->kind == SEGFS_KIND_ARRAY || segment->kind == SEGFS_KIND_NPY))
 		print_statistics(&segment->array, fd, out);
 	return r;

@@ -11,10 +11,13 @@
 
 #include "caller.h"
 #include "census.h"
+#include "control-page.h"
+#include "control.h"
 #include "creator.h"
 #include "devices.h"
 #include "lifetimes.h"
 #include "locks.h"
+#include "page-lock.h"
 #include "table.h"
 #include "util.h"
 #include "view-file.h"
@@ -110,16 +113,19 @@ static void add_type(struct table *table, int fd)
 		add_formatted(table, &segment, SEGFS_ATTR_SHAPE);
 }
 
-static void add_lock(struct look *look, ino_t ino)
+static void add_lock(struct look *look, int dir_fd, int fd, ino_t ino)
 {
-	const struct fs *fs = fs_of(look->req);
+	struct fs *fs = fs_of(look->req);
+	SEGFS_CLEANUP(segfs_page_lock_clear) struct segfs_page_lock page = {};
+	SEGFS_CLOSE int page_fd = control_find(fs, dir_fd, fd);
 	const struct segfs_identity file = devices_identity(fs, ino);
 	SEGFS_FREE char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
+	page_lock_read(fs, page_fd, ino, look->census, &page, NULL);
 	if (out)
-		segfs_locks_print(look->locks, &file, SEGFS_LOCKS_COLUMN, look->census, out);
+		segfs_locks_print(look->locks, &file, SEGFS_LOCKS_COLUMN, look->census, &page, out);
 	if (out && fclose(out) == 0)
 		table_add(&look->table, text);
 	else
@@ -136,7 +142,7 @@ static void add_lifetime(struct table *table, int fd, ino_t ino)
 	add_without_blanks(table, text, ':');
 }
 
-static void add_uses(struct look *look, int fd, ino_t ino)
+static void add_uses(struct look *look, int dir_fd, int fd, ino_t ino)
 {
 	const struct segfs_user *users;
 
@@ -145,7 +151,7 @@ static void add_uses(struct look *look, int fd, ino_t ino)
 		table_add(&look->table, "");
 		return;
 	}
-	add_lock(look, ino);
+	add_lock(look, dir_fd, fd, ino);
 	table_printf(&look->table, "%zu", segfs_census_find(look->census, ino, &users));
 }
 
@@ -159,7 +165,7 @@ static void add_segment(struct look *look, int dir_fd, const char *name)
 	table_add(&look->table, name);
 	add_type(&look->table, fd);
 	table_printf(&look->table, "%jd", (intmax_t)st.st_size);
-	add_uses(look, fd, st.st_ino);
+	add_uses(look, dir_fd, fd, st.st_ino);
 	add_lifetime(&look->table, fd, st.st_ino);
 }
 
@@ -253,12 +259,19 @@ static void add_orphan(struct look *look, const struct segfs_walk_entry *entry)
 	add_lifetime(&look->table, fd, st.st_ino);
 }
 
+static bool is_control_page(const char *path)
+{
+	const char *at = strstr(path, SEGFS_CONTROL_DIR "/");
+
+	return at && (at == path || at[-1] == '/');
+}
+
 /* The walk is the requester's, and what segfs notes of a file is for root to read. */
 static bool visit(const struct segfs_walk_entry *entry, void *data)
 {
 	struct look *look = data;
 
-	if (entry->type != DT_REG)
+	if (entry->type != DT_REG || is_control_page(entry->path))
 		return true;
 	caller_restore();
 	add_orphan(look, entry);

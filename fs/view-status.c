@@ -80,6 +80,14 @@ static void print_reaper(const struct reaper *reaper, FILE *out)
 		fprintf(out, "%s:\t%" PRIu64 "\n", removals[i].key, reaper->n_removed[removals[i].kind]);
 }
 
+static void print_events(struct fs *fs, FILE *out)
+{
+	size_t n_files, n_reads;
+
+	events_count(fs, &n_files, &n_reads);
+	fprintf(out, "EventFiles:\t%zu\nEventReaders:\t%zu\n", n_files, n_reads);
+}
+
 void view_status_print(struct fs *fs, FILE *out)
 {
 	fprintf(out, "Version:\t%s\nPid:\t%d\nUptime:\t%" PRId64 "\n", SEGFS_VERSION, getpid(), uptime_s(fs));
@@ -87,6 +95,7 @@ void view_status_print(struct fs *fs, FILE *out)
 	print_features(fs, out);
 	fprintf(out, "Threads:\t%u\nNodes:\t%zu\n", fs->options.threads, node_count(&fs->nodes));
 	print_reaper(&fs->reaper, out);
+	print_events(fs, out);
 	for (unsigned i = 1; i < TRANSPORT_OPCODES; i++)
 		if (fs->transport.counts[i] > 0)
 			fprintf(out, "Requests%s:\t%" PRIu64 "\n", transport_opcode_name(i) ?: "Other",
@@ -139,6 +148,17 @@ static void print_removals(const struct reaper *reaper, FILE *out)
 			reaper->n_removed[removals[i].kind]);
 }
 
+static void print_event_files(struct fs *fs, FILE *out)
+{
+	size_t n_files, n_reads;
+
+	events_count(fs, &n_files, &n_reads);
+	print_head("event_files", "gauge", "Open files of .segfs/events.", out);
+	fprintf(out, "segfs_event_files %zu\n", n_files);
+	print_head("event_readers", "gauge", "Reads of these that wait for a version.", out);
+	fprintf(out, "segfs_event_readers %zu\n", n_reads);
+}
+
 static void print_requests(const struct transport *transport, FILE *out)
 {
 	print_head("requests_total", "counter", "Requests of the kernel, by kind.", out);
@@ -155,5 +175,6 @@ void view_metrics_print(struct fs *fs, FILE *out)
 	print_head("nodes", "gauge", "Files and directories that the kernel holds on to.", out);
 	fprintf(out, "segfs_nodes %zu\n", node_count(&fs->nodes));
 	print_removals(&fs->reaper, out);
+	print_event_files(fs, out);
 	print_requests(&fs->transport, out);
 }

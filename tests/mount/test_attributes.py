@@ -31,7 +31,7 @@ class Attributes(MountTest):
 
     def test_raw_segment_has_kind_lock_and_creator(self):
         path = self.segment(100)
-        self.assertEqual(listed(path), {"kind", "lock", "creator"})
+        self.assertEqual(listed(path), {"kind", "lock", "creator", "version"})
         self.assertEqual(get(path, "kind"), "raw")
         self.assertEqual(get(path, "lock"), "unlocked")
         self.assertIn(f"pid {os.getpid()} uid 0 start ", get(path, "creator"))

@@ -129,7 +129,9 @@ class ReadOnly(ViewTest):
 
     def test_views_are_copied_by_ordinary_tools(self):
         array = self.save("a.npy", np.random.default_rng(1).random((30, 40)))
-        run("cp", "-a", self.view(""), self.directory / "copy")
+        (self.directory / "copy").mkdir()
+        for kind in ("ctl", "image", "info", "list", "npy", "status", "text"):  # who reads an event waits for it
+            run("cp", "-a", self.view(kind), self.directory / "copy")
         np.testing.assert_array_equal(np.load(self.directory / "copy/npy/a.npy.npy"), array)
         self.assertIn("Shape:\t30,40", (self.directory / "copy/info/a.npy").read_text())
 
@@ -181,8 +183,8 @@ class Directory(ViewTest):
 
     def test_the_root_alone_has_status_metrics_and_orphans(self):
         (self.mnt / "dir").mkdir()
-        self.assertEqual(sorted(os.listdir(self.view(""))), ["image", "info", "list", "metrics", "npy", "orphans", "status", "text"])
-        self.assertEqual(sorted(os.listdir(self.view("", directory="dir"))), ["image", "info", "list", "npy", "text"])
+        self.assertEqual(sorted(os.listdir(self.view(""))), ["ctl", "events", "image", "info", "list", "metrics", "npy", "orphans", "status", "text"])
+        self.assertEqual(sorted(os.listdir(self.view("", directory="dir"))), ["ctl", "events", "image", "info", "list", "npy", "text"])
 
     def test_odd_names(self):
         for name in ("a b", "new\nline", "tab\t", "back\\slash", "\udcff", "ü", "-n", "x" * 255):

@@ -19,7 +19,7 @@ static char *print(const struct segfs_locks *locks, const struct segfs_identity 
 	FILE *out = open_memstream(&text, &size);
 
 	ck_assert_ptr_nonnull(out);
-	ck_assert_int_eq(segfs_locks_print(locks, file, style, census, out), 0);
+	ck_assert_int_eq(segfs_locks_print(locks, file, style, census, NULL, out), 0);
 	fclose(out);
 	return text;
 }
