@@ -153,10 +153,10 @@ int main(void)
 	tcase_add_test(tcase, wait_longer_than_a_nap_looks_again);
 	tcase_add_test(tcase, wait_after_a_signal_looks_again);
 	tcase_add_test(tcase, wake_reaches_a_reader_in_another_process);
-	if (!is_under_valgrind()) /* which knows no futex_waitv(2) either */
+	if (!is_under_valgrind()) { /* which knows no futex_waitv(2) either */
 		tcase_add_test(tcase, wait_for_any_of_several_ends_with_each);
-	if (!is_under_valgrind())
 		tcase_add_test(tcase, wait_on_a_cut_file_says_so);
+	}
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }
