@@ -47,10 +47,14 @@ void op_events_read(fuse_req_t req, size_t size, struct fuse_file_info *fi)
 	events_read(req, fi->fh, size, fi->flags & O_NONBLOCK);
 }
 
-/* Whatever is written. */
-void op_events_write(fuse_req_t req, size_t size, struct fuse_file_info *fi)
+/*
+ * Whatever is written. Of a long write(2), which comes in parts, the first publishes: as the file has no
+ * position, each begins at 0, unless to append.
+ */
+void op_events_write(fuse_req_t req, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	int r = events_publish(fs_of(req), fi->fh);
+	bool first = offset == 0 || fi->flags & O_APPEND;
+	int r = first ? events_publish(fs_of(req), fi->fh) : 0;
 
 	if (r < 0)
 		reply(req, r);

@@ -274,10 +274,10 @@ void op_view_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, str
 		view_file_read(req, (struct view_file *)(uintptr_t)fi->fh, size, offset);
 }
 
-void op_view_write(fuse_req_t req, fuse_ino_t ino, size_t size, struct fuse_file_info *fi)
+void op_view_write(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
 	if (view_kind_of(ino) == VIEW_EVENTS)
-		op_events_write(req, size, fi);
+		op_events_write(req, size, offset, fi);
 	else
 		reply(req, -ENOSYS);
 }

@@ -155,7 +155,7 @@ static void on_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t siz
 		     struct fuse_file_info *fi)
 {
 	if (view_is(ino))
-		op_view_write(req, ino, size, fi);
+		op_view_write(req, ino, size, off, fi);
 	else
 		reply(req, -ENOSYS);
 }

@@ -80,7 +80,7 @@ void op_view_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_view_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_view_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_view_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
-void op_view_write(fuse_req_t req, fuse_ino_t ino, size_t size, struct fuse_file_info *fi);
+void op_view_write(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
 void op_view_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_view_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_view_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
@@ -97,7 +97,7 @@ void op_view_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
 void op_control_open(fuse_req_t req, fuse_ino_t ino, int dir, int segment, struct fuse_file_info *fi);
 void op_events_open(fuse_req_t req, int dir, int segment, struct fuse_file_info *fi);
 void op_events_read(fuse_req_t req, size_t size, struct fuse_file_info *fi);
-void op_events_write(fuse_req_t req, size_t size, struct fuse_file_info *fi);
+void op_events_write(fuse_req_t req, size_t size, off_t offset, struct fuse_file_info *fi);
 void op_events_poll(fuse_req_t req, struct fuse_file_info *fi, struct fuse_pollhandle *handle);
 void op_events_release(fuse_req_t req, struct fuse_file_info *fi);
 

@@ -2,8 +2,8 @@
 
 /*
  * A program with the control page of a segment: control-peer PATH [r]. Does what it reads, a line each, and
- * says what came of it: the function's result, or for `version`, `publish` and `wait` the version. With `r` the
- * control is for reading only.
+ * says what came of it: the function's result, or for `version`, `publish` and `wait` the version. With `r`
+ * the control is for reading only.
  */
 #include <errno.h>
 #include <fcntl.h>
