@@ -321,14 +321,19 @@ void op_view_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fuse_reply_open(req, fi);
 }
 
-/* Is there such a view of this segment, to be listed for the requester? */
+/*
+ * Is there such a view of this segment, to be listed for the requester? Events and control pages are found by
+ * name alone: who copies or searches all of .segfs shall not wait for news, nor make pages by looking.
+ */
 static bool has_view(fuse_req_t req, enum view_kind kind, int dir_fd, const char *name)
 {
 	AS_CALLER int r = caller_become(req);
 	SEGFS_CLOSE int fd = -1;
 
-	if (kind == VIEW_INFO || kind == VIEW_TEXT || kind >= VIEW_CTL)
+	if (kind == VIEW_INFO || kind == VIEW_TEXT)
 		return true;
+	if (kind == VIEW_EVENTS || kind == VIEW_CTL)
+		return false;
 	if (r == 0)
 		fd = openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	return fd >= 0 && view_file_size(kind, fd) >= 0;

@@ -129,9 +129,7 @@ class ReadOnly(ViewTest):
 
     def test_views_are_copied_by_ordinary_tools(self):
         array = self.save("a.npy", np.random.default_rng(1).random((30, 40)))
-        (self.directory / "copy").mkdir()
-        for kind in ("ctl", "image", "info", "list", "npy", "status", "text"):  # who reads an event waits for it
-            run("cp", "-a", self.view(kind), self.directory / "copy")
+        run("cp", "-a", self.view(""), self.directory / "copy")  # and waits for no event
         np.testing.assert_array_equal(np.load(self.directory / "copy/npy/a.npy.npy"), array)
         self.assertIn("Shape:\t30,40", (self.directory / "copy/info/a.npy").read_text())
 

@@ -74,13 +74,7 @@ static void use_control()
 	segfs_control *control;
 	uint64_t version;
 
-	int r = segfs_mapping_control(grid.get(), &control);
-
-	if (r == -EOPNOTSUPP) { /* a mount by a daemon that knows no control pages */
-		std::puts("no control page");
-		return;
-	}
-	CHECK(r == 0);
+	CHECK(segfs_mapping_control(grid.get(), &control) == 0);
 	CHECK(segfs_lock_exclusive(control, -1) == 0 && segfs_unlock_exclusive(control) == 0);
 	CHECK(segfs_publish(control, &version) == 0 && segfs_wait(control, 0, 0, &version) == 0);
 }
