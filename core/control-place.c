@@ -100,7 +100,7 @@ static bool is_whole(uint64_t mount)
 
 static int make_at_top(int top_fd, uid_t owner)
 {
-	struct at top;
+	struct at top = {};
 	int r = locate(top_fd, &top);
 
 	if (r < 0)
@@ -113,7 +113,7 @@ static int make_at_top(int top_fd, uid_t owner)
 int segfs_control_place_search(int dir_fd, uid_t owner, int *ret_top_fd)
 {
 	SEGFS_CLOSE int dir = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
-	struct at at, above = {};
+	struct at at = {}, above = {};
 	int r, up;
 
 	r = dir < 0 ? -errno : locate(dir, &at);
