@@ -2,6 +2,7 @@
 #include <segfs/control.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <segfs/layout.h>
 #include <stdio.h>
