@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 
 from harness import eventually
@@ -13,7 +14,10 @@ class Peer:
     """One of them. It ends with the test at the latest."""
 
     def __init__(self, test, path, *mode, **options):
-        self.process = subprocess.Popen([CONTROL_PEER, path, *mode], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
+        program = test.directory / "control-peer"  # where it was built may be out of a stranger's reach
+        if not program.exists():
+            shutil.copy(CONTROL_PEER, program)
+        self.process = subprocess.Popen([program, path, *mode], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
         self.pid = self.process.pid
         test.addCleanup(self.end)
         self.opened = int(self.process.stdout.readline())
