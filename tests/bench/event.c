@@ -2,7 +2,7 @@
 
 /*
  * event: how long it takes until another process has heard of an event and this one has heard of its answer,
- * beside two futexes used by hand. Prints a Markdown table.
+ * beside two futexes used by hand.
  */
 #include <err.h>
 #include <linux/futex.h>
@@ -92,7 +92,8 @@ int main(void)
 		err(1, "mmap");
 	start(answer_events);
 	start(answer_futexes);
-	puts("| work | segfs | futex | segfs / futex |\n| --- | --- | --- | --- |");
-	compare("there and back", 101, events, futexes, 2000);
+	describe("Event", "One process publishes and waits until another, which waited, has answered. C, "
+			  "segfs/event.h beside two futexes used by hand.");
+	alternate("there and back", "", (struct side[]){{"segfs", events}, {"futex", futexes}}, 2, 101, 2000);
 	return 0;
 }

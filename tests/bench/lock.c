@@ -2,8 +2,8 @@
 
 /*
  * lock: what taking and letting go of a segment's lock costs, beside a robust process-shared mutex of the C
- * library. Prints a Markdown table; with others at it, the time is that of all processes together, divided by
- * how often the lock was taken.
+ * library. With others at it, the time is that of all processes together, divided by how often the lock was
+ * taken.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -159,14 +159,20 @@ int main(void)
 {
 	make_mutex();
 	make_page();
-	puts("| work | segfs | mutex | segfs / mutex |\n| --- | --- | --- | --- |");
-	compare("exclusive, alone", 101, lock_alone, mutex_alone, 200000);
-	compare("shared, alone (the mutex exclusive)", 101, shared_lock_alone, mutex_alone, 200000);
+	describe("Lock",
+		 "Take and let go, C: segfs/lock.h beside a robust process-shared mutex. With several "
+		 "processes, the time of all together by how often it was taken.");
+	alternate("exclusive, alone", "",
+		  (struct side[]){{"segfs", lock_alone}, {"robust mutex", mutex_alone}}, 2, 101, 200000);
+	alternate("shared, alone (the mutex: exclusive)", "",
+		  (struct side[]){{"segfs", shared_lock_alone}, {"robust mutex", mutex_alone}}, 2, 101,
+		  200000);
 	for (n_processes = 2; n_processes <= 4; n_processes++) {
 		char name[40];
 
 		snprintf(name, sizeof(name), "exclusive, %d processes", n_processes);
-		compare(name, 21, lock_crowd, mutex_crowd, 200000);
+		alternate(name, "", (struct side[]){{"segfs", lock_crowd}, {"robust mutex", mutex_crowd}}, 2,
+			  21, 200000);
 	}
 	return 0;
 }

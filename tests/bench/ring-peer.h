@@ -11,6 +11,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct peer {
 	const char *name;
 	/* In the parent of both. */
@@ -24,7 +28,8 @@ struct peer {
 	void (*end)(void);
 };
 
-/* Frames under way: about as much as a pipe holds, and at least two, so that one is filled while one is read. */
+/* Frames under way: about as much as a pipe holds, and at least two, so that one is filled while one is read.
+ */
 static inline unsigned depth_of(size_t size)
 {
 	size_t n = ((size_t)1 << 20) / size;
@@ -35,7 +40,7 @@ static inline unsigned depth_of(size_t size)
 /* Touches each cache line of a frame. Returns its first word. */
 static inline uint64_t look_at(const void *frame, size_t size)
 {
-	const volatile char *bytes = frame;
+	const volatile char *bytes = (const volatile char *)frame;
 	uint64_t first;
 
 	for (size_t i = 64; i < size; i += 64)
@@ -44,4 +49,8 @@ static inline uint64_t look_at(const void *frame, size_t size)
 	return first;
 }
 
-extern const struct peer peer_spin, peer_sleep, peer_pipe, peer_ck, peer_zmq, peer_iceoryx;
+extern const struct peer peer_spin, peer_sleep, peer_pipe, peer_ck, peer_zmq, peer_boost, peer_iceoryx;
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Two ways to do the same, in turn, many rounds: medians of each, and the median of the ratios round by
- * round, as a machine's drift hits both. */
+/*
+ * What the measurements in C share: several ways to do the same, in turn, many rounds, and lines for
+ * tests/bench/report.py, which works out medians. Its head says what the lines are.
+ */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,12 +13,64 @@
 
 enum { MAX_ROUNDS = 201 };
 
+struct side {
+	const char *peer;
+	/* Does it so many times, and returns the nanoseconds (or what is measured) of all. */
+	double (*run)(int times);
+};
+
 static inline double now_ns(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+/* Set by `run --quick`: all is done, hardly anything is measured. */
+static inline bool is_quick(void)
+{
+	return getenv("BENCH_QUICK") != NULL;
+}
+
+static inline int rounds_of(int full)
+{
+	return is_quick() ? 2 : full;
+}
+
+static inline int times_of(int full)
+{
+	return is_quick() ? (full + 99) / 100 : full;
+}
+
+static inline void describe(const char *title, const char *how)
+{
+	printf("title\t%s\nhow\t%s\n", title, how);
+}
+
+static inline void emit(const char *work, const char *peer, const char *parameter, double value,
+			const char *unit)
+{
+	printf("round\t%s\t%s\t%s\t%.6g\t%s\n", work, peer, parameter, value, unit);
+	fflush(stdout);
+}
+
+/* All sides in turn, the order reversed every other round, so that neither a machine's drift nor a place in
+ * the order favours one. The first round, which is not printed, warms them up. */
+static inline void alternate(const char *work, const char *parameter, const struct side *sides, int n,
+			     int rounds, int times)
+{
+	times = times_of(times);
+	rounds = rounds_of(rounds);
+	for (int i = 0; i <= rounds; i++) {
+		for (int k = 0; k < n; k++) {
+			const struct side *side = &sides[i % 2 ? k : n - 1 - k];
+			double ns = side->run(times) / times;
+
+			if (i > 0)
+				emit(work, side->peer, parameter, ns, "ns");
+		}
+	}
 }
 
 static inline int compare_doubles(const void *a, const void *b)
@@ -29,25 +84,4 @@ static inline double median(double *values, int n)
 {
 	qsort(values, (size_t)n, sizeof(*values), compare_doubles);
 	return values[n / 2];
-}
-
-/* A line of a Markdown table: nanoseconds for one of `times`, ours and the other's, and ours / other. */
-static inline void compare(const char *name, int rounds, double (*ours)(int times),
-			   double (*other)(int times), int times)
-{
-	static double our_ns[MAX_ROUNDS], other_ns[MAX_ROUNDS], ratios[MAX_ROUNDS];
-
-	ours(times);
-	other(times);
-	for (int i = 0; i < rounds; i++) {
-		if (i % 2)
-			our_ns[i] = ours(times) / times;
-		other_ns[i] = other(times) / times;
-		if (i % 2 == 0)
-			our_ns[i] = ours(times) / times;
-		ratios[i] = our_ns[i] / other_ns[i];
-	}
-	printf("| %s | %.1f ns | %.1f ns | %.2f |\n", name, median(our_ns, rounds), median(other_ns, rounds),
-	       median(ratios, rounds));
-	fflush(stdout);
 }

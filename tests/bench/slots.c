@@ -2,8 +2,7 @@
 
 /*
  * slots [WORKERS]: workers, one process each, add to the number in their row: rows side by side, and rows as
- * segfs/slots.h pads them. In turn, medians and the median of the ratios round by round. As many workers as
- * processors unless told otherwise. Prints a Markdown table.
+ * segfs/slots.h pads them. As many workers as processors unless told otherwise.
  */
 #include <segfs/segment.h>
 #include <segfs/slots.h>
@@ -15,32 +14,26 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "atomics.h"
 #include "pin.h"
+#include "rounds.h"
 
-enum { ROUNDS = 101, ADDITIONS = 200000, WORKERS_MAX = 256 };
+enum { ADDITIONS = 200000, WORKERS_MAX = 256 };
 
-struct side {
+struct rows {
 	struct segfs_segment segment;
 	char *file;
 };
 
 static unsigned n_workers;
+static struct rows rows[2];
+static size_t work;
 static struct shared {
 	uint32_t here; /* workers wait for each other before they begin */
 	double ns[WORKERS_MAX];
 } * shared;
-
-static double now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static void check(int r)
 {
@@ -48,12 +41,12 @@ static void check(int r)
 		errx(1, "%s", strerror(-r));
 }
 
-static struct side make_side(int padded)
+static struct rows make_rows(int padded)
 {
 	int fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	struct segfs_dtype *dtype;
 	char shape[16];
-	struct side side;
+	struct rows made;
 
 	if (fd < 0)
 		err(1, "/dev/shm");
@@ -65,18 +58,18 @@ static struct side make_side(int padded)
 		check(segfs_segment_set(fd, SEGFS_ATTR_DTYPE, "<u8", 3, 0));
 		check(segfs_segment_set(fd, SEGFS_ATTR_SHAPE, shape, strlen(shape), 0));
 	}
-	check(segfs_segment_read(fd, &side.segment));
-	side.file = mmap(NULL, side.segment.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (side.file == MAP_FAILED)
+	check(segfs_segment_read(fd, &made.segment));
+	made.file = mmap(NULL, made.segment.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (made.file == MAP_FAILED)
 		err(1, "mmap");
 	segfs_dtype_free(dtype);
 	close(fd);
-	return side;
+	return made;
 }
 
-static uint64_t *row_of(const struct side *side, unsigned worker)
+static uint64_t *row_of(const struct rows *of, unsigned worker)
 {
-	return (uint64_t *)(side->file + worker * side->segment.array.dtype->itemsize);
+	return (uint64_t *)(of->file + worker * of->segment.array.dtype->itemsize);
 }
 
 /* A load and a store, which do where nobody else writes the number. */
@@ -100,7 +93,7 @@ static const struct {
 	{"atomic addition", add_atomic},
 };
 
-static void worker(size_t work, uint64_t *row, double *ret_ns)
+static void worker(uint64_t *row, double *ret_ns)
 {
 	double start;
 
@@ -114,7 +107,7 @@ static void worker(size_t work, uint64_t *row, double *ret_ns)
 }
 
 /* Of one addition, the mean of all workers, while the others do theirs. */
-static double time_of(size_t work, const struct side *side)
+static double time_of(const struct rows *of)
 {
 	double sum = 0;
 
@@ -126,7 +119,7 @@ static double time_of(size_t work, const struct side *side)
 			err(1, "fork");
 		if (pid == 0) {
 			pin(i);
-			worker(work, row_of(side, i), &shared->ns[i]);
+			worker(row_of(of, i), &shared->ns[i]);
 		}
 	}
 	while (wait(NULL) > 0)
@@ -136,37 +129,19 @@ static double time_of(size_t work, const struct side *side)
 	return sum / n_workers;
 }
 
-static int compare(const void *a, const void *b)
+static double padded(int times)
 {
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
+	return time_of(&rows[1]) * times;
 }
 
-static double median(double *values)
+static double side_by_side(int times)
 {
-	qsort(values, ROUNDS, sizeof(*values), compare);
-	return values[ROUNDS / 2];
-}
-
-static void measure(size_t work, const struct side *sides)
-{
-	static double times[2][ROUNDS], ratios[ROUNDS];
-
-	time_of(work, &sides[0]);
-	for (size_t i = 0; i < ROUNDS; i++) {
-		times[i % 2][i] = time_of(work, &sides[i % 2]);
-		times[1 - i % 2][i] = time_of(work, &sides[1 - i % 2]);
-		ratios[i] = times[0][i] / times[1][i];
-	}
-	printf("| %u | %s | %.2f ns | %.2f ns | %.1f |\n", n_workers, works[work].name, median(times[0]),
-	       median(times[1]), median(ratios));
-	fflush(stdout);
+	return time_of(&rows[0]) * times;
 }
 
 int main(int argc, char **argv)
 {
-	struct side sides[2];
+	char workers[32];
 
 	n_workers = argc > 1 ? (unsigned)atoi(argv[1]) : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	if (argc > 2 || n_workers < 1 || n_workers > WORKERS_MAX)
@@ -174,10 +149,14 @@ int main(int argc, char **argv)
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 		err(1, "mmap");
-	sides[0] = make_side(0);
-	sides[1] = make_side(1);
-	puts("| workers | each does | side by side | padded | ratio |\n| --- | --- | --- | --- | --- |");
-	for (size_t work = 0; work < sizeof(works) / sizeof(works[0]); work++)
-		measure(work, sides);
+	rows[0] = make_rows(0);
+	rows[1] = make_rows(1);
+	snprintf(workers, sizeof(workers), "%u workers", n_workers);
+	describe("Slots",
+		 "Each of the workers, a process and a processor each, adds to its own number: rows padded "
+		 "to 128 bytes (segfs/slots.h), beside rows side by side. C, the time of one addition.");
+	for (work = 0; work < sizeof(works) / sizeof(works[0]); work++)
+		alternate(works[work].name, workers,
+			  (struct side[]){{"padded", padded}, {"side by side", side_by_side}}, 2, 101, 1);
 	return 0;
 }

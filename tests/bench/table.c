@@ -4,9 +4,6 @@
  * table: what it costs to update and to read a small field, and to take a snapshot of all, beside a struct
  * under a robust mutex that processes share (pthread_mutexattr_setrobust(3)), which is what one would write
  * otherwise. Alone, and while another process does something at full speed.
- *
- * Both sides in turn, many rounds, medians of each and the median of the ratios round by round. Prints a
- * Markdown table.
  */
 #include <segfs/table.h>
 
@@ -14,21 +11,19 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "atomics.h"
 #include "pin.h"
+#include "rounds.h"
 
 #define RECORD "[('a', '<f8'), ('b', '<f8'), ('c', '<f8'), ('d', '<f8'), ('pose', '<f8', (7,))]"
 
-enum { ROUNDS = 51, OPERATIONS = 10000, N_FIELDS = 5, POSE = 4 };
+enum { POSE = 4 };
 
 struct record {
 	double a, b, c, d, pose[7];
@@ -137,14 +132,6 @@ static const struct {
 
 enum { N_WORKS = sizeof(works) / sizeof(works[0]) };
 
-static double now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
 static void nap(void)
 {
 	nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
@@ -171,46 +158,29 @@ static void set_disturbance(uint32_t which)
 		nap();
 }
 
-static double time_of(size_t work, size_t side)
+static size_t work;
+
+static double time_of(size_t side, int times)
 {
-	double start, end;
+	double ns;
 
 	set_disturbance(works[work].others[side] ? (uint32_t)(1 + 2 * work + side) : 0);
-	start = now_ns();
-	for (int i = 0; i < OPERATIONS; i++)
+	ns = -now_ns();
+	for (int i = 0; i < times; i++)
 		works[work].sides[side]();
-	end = now_ns();
+	ns += now_ns();
 	set_disturbance(0);
-	return (end - start) / OPERATIONS;
+	return ns;
 }
 
-static int compare(const void *a, const void *b)
+static double by_table(int times)
 {
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
+	return time_of(0, times);
 }
 
-static double median(double *values)
+static double by_mutex(int times)
 {
-	qsort(values, ROUNDS, sizeof(*values), compare);
-	return values[ROUNDS / 2];
-}
-
-static void measure(size_t work)
-{
-	static double times[2][ROUNDS], ratios[ROUNDS];
-
-	time_of(work, 0);
-	time_of(work, 1);
-	for (size_t i = 0; i < ROUNDS; i++) {
-		times[i % 2][i] = time_of(work, i % 2);
-		times[1 - i % 2][i] = time_of(work, 1 - i % 2);
-		ratios[i] = times[0][i] / times[1][i];
-	}
-	printf("| %s | %.0f ns | %.0f ns | %.2f |\n", works[work].name, median(times[0]), median(times[1]),
-	       median(ratios));
-	fflush(stdout);
+	return time_of(1, times);
 }
 
 static struct segfs_table *make_table(void)
@@ -259,9 +229,13 @@ int main(void)
 		disturb();
 	}
 	pin(0);
-	puts("| work | table | struct under a robust mutex | ratio |\n| --- | --- | --- | --- |");
-	for (size_t work = 0; work < N_WORKS; work++)
-		measure(work);
+	describe("Table, C",
+		 "One field of a record of 88 bytes, or all of it: segfs/table.h beside a struct under a "
+		 "robust process-shared mutex; alone, and while another process on another processor "
+		 "does something at full speed.");
+	for (work = 0; work < N_WORKS; work++)
+		alternate(works[work].name, "", (struct side[]){{"segfs", by_table}, {"mutex", by_mutex}}, 2,
+			  51, 10000);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	segfs_table_close(table);
