@@ -1,0 +1,185 @@
+#!/usr/bin/python3
+"""A new process attaches to a resident array of 512 MiB and reads it; and one makes and first touches so much."""
+import ctypes
+import ctypes.util
+import mmap
+import os
+import time
+from multiprocessing import resource_tracker
+from multiprocessing.shared_memory import SharedMemory
+
+import numpy as np
+
+import bench
+
+SIZE = 8 * bench.MIB if bench.QUICK else 512 * bench.MIB
+ASKED = b"1"
+CLONE_NEWNS, MS_BIND = 0x20000, 0x1000
+READS = {"attach, and sum it": lambda array: array.sum(), "attach, and touch each page": lambda array: array[::512].sum()}
+libc = ctypes.CDLL(ctypes.util.find_library("c"), use_errno=True)
+
+
+def cover():
+    """In a mount namespace of this process, let the mount lie over /dev/shm."""
+    if libc.unshare(CLONE_NEWNS) != 0 or libc.mount(str(bench.MNT).encode(), b"/dev/shm", None, MS_BIND, None) != 0:
+        raise OSError(ctypes.get_errno(), "mount over /dev/shm")
+
+
+def time_ns(path, read):
+    """By numpy, of a .npy file. Nothing is unmapped: the process ends."""
+    begin = bench.now()
+    array = np.load(path, mmap_mode="r")
+    read(array)
+    return (bench.now() - begin) * 1e9
+
+
+def let_be(memory):
+    """Python would remove what it has attached to when the process ends."""
+    resource_tracker.unregister(memory._name, "shared_memory")  # pylint: disable=protected-access
+
+
+def time_shared_memory_ns(name, read, covered):
+    """By Python's SharedMemory, as it is. Nothing is unmapped: the process ends."""
+    if covered:
+        cover()
+    begin = bench.now()
+    memory = SharedMemory(name)
+    array = np.ndarray(SIZE // 8, "f8", memory.buf)
+    read(array)
+    ns = (bench.now() - begin) * 1e9
+    let_be(memory)
+    return ns
+
+
+def make_npy(directory):
+    path = directory / "attach.npy"
+    np.lib.format.open_memmap(path, "w+", "f8", (SIZE // 8,))[:] = 1
+    np.load(path, mmap_mode="r")  # what it imports, it has imported before the children are forked
+    return path
+
+
+def make_shared_memory(name, covered):
+    if covered:
+        cover()
+    memory = SharedMemory(name, create=True, size=SIZE)
+    np.ndarray(SIZE // 8, "f8", memory.buf)[:] = 1
+    let_be(memory)
+    return 0
+
+
+def huge_of(path):
+    """What segfs says of its huge pages; nothing if this segfs has no such attribute."""
+    try:
+        value = os.getxattr(path, "user.shm.huge").decode()
+    except OSError:
+        return None
+    return None if value == ASKED.decode() else value  # any attribute can be set, and is there then
+
+
+def ask_for_huge_pages(path):
+    try:
+        os.setxattr(path, "user.shm.huge", ASKED)
+    except OSError:
+        return False
+    return huge_of(path) is not None
+
+
+def settle(path):
+    """Have it attached until segfs makes no more of it huge, of its own accord."""
+    attached, before, end = np.memmap(path, "u1", "r"), None, bench.now() + (2 if bench.QUICK else 30)
+    while (value := huge_of(path)) != before and bench.now() < end:
+        before = value
+        time.sleep(2)
+    del attached
+    return value
+
+
+def make_huge():
+    """A further array, whose huge pages were asked for; None if that cannot be done."""
+    path = bench.MNT / "attach-huge.npy"
+    os.rename(make_npy(bench.MNT), path)
+    if ask_for_huge_pages(path):
+        return path
+    path.unlink()
+    bench.skip("segfs, huge pages asked for", "this segfs has no user.shm.huge to set")
+    return None
+
+
+def make_all(name):
+    """The arrays: peer to path, of the .npy files and of the SharedMemory with this name."""
+    resource_tracker.ensure_running()  # one for all: a child's own would clean up after the child
+    bench.in_child(make_shared_memory, name, False)
+    bench.in_child(make_shared_memory, name, True)
+    huge = make_huge()
+    files = {"segfs": make_npy(bench.MNT), "segfs, huge pages asked for": huge, "/dev/shm": make_npy(bench.PLAIN)}
+    memories = {"SharedMemory, mount over /dev/shm": bench.MNT / name, "SharedMemory, plain /dev/shm": bench.PLAIN / name}
+    return {peer: path for peer, path in files.items() if path}, memories
+
+
+def attach():
+    bench.describe(f"Attach to a resident array of {SIZE // bench.MIB} MiB, Python",
+                   "In a new process each time: open, map, read all, or a word of each page. SharedMemory is Python's, as it is, on a plain /dev/shm, and "
+                   "with the mount over /dev/shm (bound there). What segfs makes huge of its own accord was given time to become so.")
+    name = f"attach-{os.getpid()}"
+    files, memories = make_all(name)
+    for peer, path in {**files, **memories}.items():
+        if value := settle(path):
+            bench.line("note", f"user.shm.huge of \"{peer}\", bytes on huge pages and bytes resident: {value}")
+    sides = {peer: lambda read, path=path: time_ns(path, read) for peer, path in files.items()}
+    for peer, path in memories.items():
+        sides[peer] = lambda read, covered=path.parent == bench.MNT: time_shared_memory_ns(name, read, covered)
+    for work, read in READS.items():
+        for peer, counts in bench.alternate(11, list(sides)):
+            ns = bench.in_child(sides[peer], read)
+            if counts:
+                bench.emit(work, peer, "", ns, "ns")
+    for path in [*files.values(), *memories.values()]:
+        path.unlink()
+
+
+def touch(fd):
+    """Map the file and write to each page of it."""
+    array = np.frombuffer(mmap.mmap(fd, SIZE), "u1")
+    array[::mmap.PAGESIZE] = 1
+    return array
+
+
+def typed(path, fd):
+    os.setxattr(path, "user.shm.dtype", b"<f8")
+    os.setxattr(path, "user.shm.shape", str(SIZE // 8).encode())
+
+
+def truncated(path, fd):
+    os.ftruncate(fd, SIZE)
+
+
+def allocated(path, fd):
+    os.posix_fallocate(fd, 0, SIZE)
+
+
+def time_to_make_ns(path, size_it):
+    begin = bench.now()
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    size_it(path, fd)
+    array = touch(fd)
+    ns = (bench.now() - begin) * 1e9
+    del array
+    os.unlink(path)
+    return ns
+
+
+def create():
+    bench.describe(f"Create {SIZE // bench.MIB} MiB and touch each page of it, Python",
+                   "In a new process each time: open, give it its size, map, write a byte to each page. Typed: user.shm.dtype and user.shm.shape are set on the "
+                   "empty file, which reserves its pages.")
+    sides = [("segfs, typed", bench.MNT, typed), ("segfs, fallocate", bench.MNT, allocated), ("segfs, ftruncate", bench.MNT, truncated),
+             ("/dev/shm, ftruncate", bench.PLAIN, truncated), ("/dev/shm, fallocate", bench.PLAIN, allocated)]
+    for (peer, directory, size_it), counts in bench.alternate(7, sides):
+        ns = bench.in_child(time_to_make_ns, directory / "create", size_it)
+        if counts:
+            bench.emit("create and first touch", peer, "", ns, "ns")
+
+
+if __name__ == "__main__":
+    attach()
+    create()
