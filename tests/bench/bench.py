@@ -37,9 +37,9 @@ def skip(peer, why):
     line("skipped", peer, why)
 
 
-def alternate(rounds, sides):
+def alternate(rounds, sides, warm_up=True):
     """Each of the sides in turn, the order reversed every other round. The first round warms up: yields (side, whether it counts)."""
-    for i in range((1 if QUICK else rounds) + 1):
+    for i in range(0 if warm_up else 1, (1 if QUICK else rounds) + 1):
         for side in sides if i % 2 else sides[::-1]:
             yield side, i > 0
 
