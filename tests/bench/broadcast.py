@@ -35,11 +35,10 @@ def main():
                    "workers still have the array: its owner's own, once, and each interpreter's is in it; shared pages count once.", "workers")
     for workers in WORKERS:
         classes = [peer for peer in peers.here(*PEERS) if fits(peer, workers)]
-        for _ in range(1 if bench.QUICK else 3):
-            for peer in classes:
-                seconds, used = measure(peer, workers)
-                bench.emit("time until all have summed it", peer.name, workers, seconds * 1e9, "ns")
-                bench.emit("memory in all", peer.name, workers, used / bench.MIB, "MiB")
+        for peer, _ in bench.alternate(3, classes, warm_up=False):
+            seconds, used = measure(peer, workers)
+            bench.emit("time until all have summed it", peer.name, workers, seconds * 1e9, "ns")
+            bench.emit("memory in all", peer.name, workers, used / bench.MIB, "MiB")
 
 
 if __name__ == "__main__":
