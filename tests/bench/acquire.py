@@ -96,6 +96,7 @@ class Pipe:
 
 
 def consume(peer, ready):
+    bench.end_with_parent()
     peer.open(producer=False)
     ready.release()
     while peer.receive() != 0:

@@ -3,8 +3,10 @@
 tests/bench/run sets the environment: BENCH_MNT is the mount, BENCH_STORE its store, BENCH_PLAIN a tmpfs of its own that
 lies on /dev/shm, BENCH_BUILD the build directory; BENCH_QUICK, if set, wants everything done and hardly anything measured.
 """
+import ctypes
 import os
 import pathlib
+import signal
 import time
 
 MNT, STORE, PLAIN, BUILD = (pathlib.Path(os.environ.get("BENCH_" + name, "/nonexistent")) for name in ("MNT", "STORE", "PLAIN", "BUILD"))
@@ -64,6 +66,11 @@ def in_child(function, *arguments):
     if status != 0:
         raise RuntimeError(f"{function.__qualname__} has failed")
     return float(text)
+
+
+def end_with_parent():
+    """Of a process that waits for its parent: it shall not do so for ever."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def available():

@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lang", "python
 import bench
 import library
 from library import lib, check
-from peers import RedisServer, fork
+from peers import RedisServer, fork, manager
 from read_table import Table
 
 
@@ -67,7 +67,7 @@ class ManagerDict:
     name = "Manager().dict"
 
     def __init__(self):
-        self.manager = fork.Manager()
+        self.manager = manager()
         self.dict = self.manager.dict(a=0.0, b=0.0, c=0.0, d=0.0)
 
     def update(self, value):

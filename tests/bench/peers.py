@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from multiprocessing.managers import SyncManager
 from multiprocessing.shared_memory import SharedMemory
 
 import numpy as np
@@ -195,12 +196,19 @@ class PipeBytes(Pipe):
         return np.frombuffer(self.pipes[consumer][0].recv_bytes())
 
 
+def manager():
+    """As multiprocessing.Manager() makes it."""
+    made = SyncManager(ctx=fork)
+    made.start(bench.end_with_parent)
+    return made
+
+
 class Manager(Peer):
     name = "Manager().dict"
 
     def __init__(self, size, consumers):
         super().__init__(size, consumers)
-        self.manager = fork.Manager()
+        self.manager = manager()
         self.dict = self.manager.dict()
 
     def hand_over(self):
@@ -223,12 +231,18 @@ class RedisServer:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="segfs-bench.")
         self.socket = os.path.join(self.folder, "socket")
-        self.process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "", "--dir", self.folder,
-                                         "--proto-max-bulk-len", "4gb", "--client-query-buffer-limit", "8gb"], stdout=subprocess.DEVNULL)
-        while not os.path.exists(self.socket):
+        self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "redis-server", "--port", "0", "--unixsocket", self.socket,
+                                         "--save", "", "--dir", self.folder, "--proto-max-bulk-len", "4gb", "--client-query-buffer-limit", "8gb"], stdout=subprocess.DEVNULL)
+        while not self.answers():
             if self.process.poll() is not None:
                 raise RuntimeError("redis-server has ended")
             time.sleep(0.005)
+
+    def answers(self):
+        try:
+            return self.client().ping()
+        except redis.ConnectionError:
+            return False
 
     def client(self):
         return redis.Redis(unix_socket_path=self.socket)
@@ -329,6 +343,7 @@ class Transfers:
         self.peer.close()
 
     def consume(self, consumer):
+        bench.end_with_parent()
         self.peer.open(consumer)
         self.done.release()
         for value in range(1, self.times + 1):
