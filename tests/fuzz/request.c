@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests as the kernel sends them, one after the other, from three users; and between them, changes that
+ * somebody makes in the store. What the kernel can be relied on for is so here too: node ids and file handles
+ * are those it was given (but for a node id now and then), names end in NUL, lengths are right. All else is
+ * the input's. Each request must be answered once, and each reply be in form.
+ */
+#include <errno.h>
+#include <linux/fuse.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "daemon.h"
+#include "target.h"
+
+#define MAX_STEPS   48
+#define MAX_KNOWN   64
+#define MAX_REQUEST 4096
+#define MAX_REPLY   (1 << 20)
+#define PATIENCE_MS 20000
+
+#ifndef FUSE_INIT_EXT
+#define FUSE_INIT_EXT (1 << 30)
+#endif
+#define OPCODE_TMPFILE 51
+
+struct known {
+	uint64_t node, lookups;
+};
+
+struct handle {
+	uint64_t node, fh;
+	bool is_dir;
+};
+
+/* The kernel's side. */
+struct kernel {
+	struct daemon daemon;
+	uint64_t unique;
+	struct known nodes[MAX_KNOWN];
+	size_t n_nodes;
+	struct handle handles[MAX_KNOWN];
+	size_t n_handles;
+	/* INTERRUPTs that may still be answered: libfuse does so, if at all, when the next request comes. */
+	uint64_t interrupts[MAX_STEPS];
+	size_t n_interrupts;
+	/* The request being made. */
+	char request[MAX_REQUEST];
+	size_t len;
+};
+
+/* How a request looks: its arguments, the names behind them, and which handle it wants. */
+struct form {
+	uint32_t opcode;
+	uint16_t size;
+	uint8_t n_names;
+	enum { NODE, FILE_HANDLE, DIR_HANDLE } of;
+	int16_t size_at; /* of a 32-bit length of the reply, which the kernel bounds; -1: none */
+};
+
+static const struct form forms[] = {
+	{FUSE_LOOKUP, 0, 1, NODE, -1},
+	{FUSE_LOOKUP, 0, 1, NODE, -1},
+	{FUSE_GETATTR, sizeof(struct fuse_getattr_in), 0, NODE, -1},
+	{FUSE_SETATTR, sizeof(struct fuse_setattr_in), 0, NODE, -1},
+	{FUSE_READLINK, 0, 0, NODE, -1},
+	{FUSE_SYMLINK, 0, 2, NODE, -1},
+	{FUSE_MKNOD, sizeof(struct fuse_mknod_in), 1, NODE, -1},
+	{FUSE_MKDIR, sizeof(struct fuse_mkdir_in), 1, NODE, -1},
+	{FUSE_UNLINK, 0, 1, NODE, -1},
+	{FUSE_RMDIR, 0, 1, NODE, -1},
+	{FUSE_RENAME2, sizeof(struct fuse_rename2_in), 2, NODE, -1},
+	{FUSE_LINK, sizeof(struct fuse_link_in), 1, NODE, -1},
+	{FUSE_OPEN, sizeof(struct fuse_open_in), 0, NODE, -1},
+	{FUSE_CREATE, sizeof(struct fuse_create_in), 1, NODE, -1},
+	{OPCODE_TMPFILE, sizeof(struct fuse_create_in), 1, NODE, -1},
+	{FUSE_READ, sizeof(struct fuse_read_in), 0, FILE_HANDLE, offsetof(struct fuse_read_in, size)},
+	{FUSE_RELEASE, sizeof(struct fuse_release_in), 0, FILE_HANDLE, -1},
+	{FUSE_OPENDIR, sizeof(struct fuse_open_in), 0, NODE, -1},
+	{FUSE_READDIR, sizeof(struct fuse_read_in), 0, DIR_HANDLE, offsetof(struct fuse_read_in, size)},
+	{FUSE_READDIRPLUS, sizeof(struct fuse_read_in), 0, DIR_HANDLE, offsetof(struct fuse_read_in, size)},
+	{FUSE_RELEASEDIR, sizeof(struct fuse_release_in), 0, DIR_HANDLE, -1},
+	{FUSE_STATFS, 0, 0, NODE, -1},
+	{FUSE_SETXATTR, FUSE_COMPAT_SETXATTR_IN_SIZE, 2, NODE, -1},
+	{FUSE_SETXATTR, FUSE_COMPAT_SETXATTR_IN_SIZE, 2, NODE, -1},
+	{FUSE_GETXATTR, sizeof(struct fuse_getxattr_in), 1, NODE, offsetof(struct fuse_getxattr_in, size)},
+	{FUSE_LISTXATTR, sizeof(struct fuse_getxattr_in), 0, NODE, offsetof(struct fuse_getxattr_in, size)},
+	{FUSE_REMOVEXATTR, 0, 1, NODE, -1},
+	{FUSE_FALLOCATE, sizeof(struct fuse_fallocate_in), 0, FILE_HANDLE, -1},
+	{FUSE_LSEEK, sizeof(struct fuse_lseek_in), 0, FILE_HANDLE, -1},
+	{FUSE_COPY_FILE_RANGE, sizeof(struct fuse_copy_file_range_in), 0, FILE_HANDLE, -1},
+	{FUSE_FORGET, sizeof(struct fuse_forget_in), 0, NODE, -1},
+	{FUSE_INTERRUPT, sizeof(struct fuse_interrupt_in), 0, NODE, -1},
+	{FUSE_FLUSH, sizeof(struct fuse_flush_in), 0, FILE_HANDLE, -1},
+	{FUSE_FSYNC, sizeof(struct fuse_fsync_in), 0, FILE_HANDLE, -1},
+	{FUSE_ACCESS, sizeof(struct fuse_access_in), 0, NODE, -1},
+	{FUSE_IOCTL, sizeof(struct fuse_ioctl_in), 0, FILE_HANDLE, -1},
+	{FUSE_POLL, sizeof(struct fuse_poll_in), 0, FILE_HANDLE, -1},
+	{63, 8, 0, NODE, -1}, /* none that there is */
+};
+
+/* Names of files, of views, of attributes, and values of these: bytes alone would hardly guess them. */
+static const char *const names[] = {
+	"file",
+	"dir",
+	"array",
+	"secret",
+	"link",
+	"out",
+	"hard",
+	"inner",
+	"new",
+	".segfs",
+	"store",
+	"info",
+	"text",
+	"image",
+	"npy",
+	"list",
+	"orphans",
+	"status",
+	"metrics",
+	"ctl",
+	"events",
+	"array.png",
+	"array.npy",
+	"file.npy",
+	".segfs-control",
+	".",
+	"..",
+	"../outside/secret",
+	"/outside/secret",
+	"out/secret",
+};
+static const char *const attributes[] = {
+	"user.shm.dtype",
+	"user.shm.shape",
+	"user.shm.order",
+	"user.shm.offset",
+	"user.shm.kind",
+	"user.shm.lock",
+	"user.shm.attached",
+	"user.shm.lifetime",
+	"user.shm.sealed",
+	"user.shm.creator",
+	"user.shm.version",
+	"user.shm.huge",
+	"user.other",
+	"trusted.segfs.x",
+	"security.capability",
+	"system.posix_acl_access",
+	"system.posix_acl_default",
+	"trusted.segfs.lifetime",
+};
+static const char *const values[] = {
+	"<f8",	   "2",		"C",	 "0",	    "1",
+	"creator", "last-user", "ttl 1", "keep",    "[('a', '<u4'), ('b', '|S4')]",
+	"(4, 4)",  "F",		"16",	 "float32",
+};
+
+/* One of them, or a few bytes of the input's own up to the first NUL. */
+static const char *draw_text(struct input *in, const char *const *texts, size_t n, char ret_own[16])
+{
+	uint8_t which = draw_byte(in);
+
+	if (which < 224)
+		return texts[which % n];
+	for (int i = 0; i < 15; i++)
+		ret_own[i] = (char)draw_byte(in);
+	ret_own[15] = '\0';
+	return ret_own;
+}
+
+static void put(struct kernel *kernel, const void *bytes, size_t len)
+{
+	MUST(kernel->len + len <= MAX_REQUEST);
+	memcpy(kernel->request + kernel->len, bytes, len);
+	kernel->len += len;
+}
+
+static void put_text(struct kernel *kernel, struct input *in, const char *const *texts, size_t n)
+{
+	char own[16];
+	const char *text = draw_text(in, texts, n, own);
+
+	put(kernel, text, strlen(text) + 1);
+}
+
+static void begin(struct kernel *kernel, uint32_t opcode, uint64_t node, uint8_t user)
+{
+	const uint32_t uid = user % 3 == 0 ? 0 : 999u + user % 3;
+	struct fuse_in_header header = {
+		.opcode = opcode,
+		.unique = kernel->unique += 2,
+		.nodeid = node,
+		.uid = uid,
+		.gid = uid,
+		.pid = (uint32_t)getpid(),
+	};
+
+	kernel->len = 0;
+	put(kernel, &header, sizeof(header));
+}
+
+static void learn_node(struct kernel *kernel, uint64_t node)
+{
+	size_t i = 0;
+
+	while (i < kernel->n_nodes && kernel->nodes[i].node != node)
+		i++;
+	if (i == MAX_KNOWN)
+		return;
+	if (i == kernel->n_nodes)
+		kernel->nodes[kernel->n_nodes++] = (struct known){.node = node};
+	kernel->nodes[i].lookups++;
+}
+
+static void learn_handle(struct kernel *kernel, uint64_t node, uint64_t fh, bool is_dir)
+{
+	MUST(kernel->n_handles < MAX_KNOWN);
+	kernel->handles[kernel->n_handles++] = (struct handle){node, fh, is_dir};
+}
+
+static void learn_directory(struct kernel *kernel, const char *at, size_t len)
+{
+	struct fuse_direntplus entry;
+
+	while (len > 0) {
+		size_t size;
+
+		MUST(len >= FUSE_NAME_OFFSET_DIRENTPLUS);
+		memcpy(&entry, at, FUSE_NAME_OFFSET_DIRENTPLUS);
+		size = FUSE_DIRENT_ALIGN(FUSE_NAME_OFFSET_DIRENTPLUS + entry.dirent.namelen);
+		MUST(size <= len && entry.dirent.namelen > 0);
+		if (entry.entry_out.nodeid)
+			learn_node(kernel, entry.entry_out.nodeid);
+		at += size;
+		len -= size;
+	}
+}
+
+static void learn(struct kernel *kernel, const char *body, size_t len)
+{
+	struct fuse_in_header header;
+	struct fuse_entry_out entry;
+	struct fuse_open_out open;
+
+	memcpy(&header, kernel->request, sizeof(header));
+	switch (header.opcode) {
+	case FUSE_LOOKUP:
+	case FUSE_MKNOD:
+	case FUSE_MKDIR:
+	case FUSE_SYMLINK:
+	case FUSE_LINK:
+	case FUSE_CREATE:
+	case OPCODE_TMPFILE:
+		MUST(len >= sizeof(entry));
+		memcpy(&entry, body, sizeof(entry));
+		if (entry.nodeid)
+			learn_node(kernel, entry.nodeid);
+		if (len == sizeof(entry))
+			return;
+		MUST(len == sizeof(entry) + sizeof(open));
+		memcpy(&open, body + sizeof(entry), sizeof(open));
+		learn_handle(kernel, entry.nodeid, open.fh, false);
+		return;
+	case FUSE_OPEN:
+	case FUSE_OPENDIR:
+		MUST(len == sizeof(open));
+		memcpy(&open, body, sizeof(open));
+		learn_handle(kernel, header.nodeid, open.fh, header.opcode == FUSE_OPENDIR);
+		return;
+	case FUSE_READDIRPLUS:
+		learn_directory(kernel, body, len);
+		return;
+	}
+}
+
+/* Is it the late answer to an INTERRUPT? Once at most. */
+static bool answers_interrupt(struct kernel *kernel, const struct fuse_out_header *header)
+{
+	for (size_t i = 0; i < kernel->n_interrupts; i++) {
+		if (kernel->interrupts[i] != header->unique)
+			continue;
+		kernel->interrupts[i] = kernel->interrupts[--kernel->n_interrupts];
+		MUST(header->error == -EAGAIN);
+		return true;
+	}
+	return false;
+}
+
+/* Takes one message. True: it is the reply that was waited for. Notifications need only be in form. */
+static bool receive(struct kernel *kernel, bool is_wanted)
+{
+	static char message[MAX_REPLY];
+	struct fuse_out_header header;
+	ssize_t n = recv(kernel->daemon.kernel, message, sizeof(message), MSG_TRUNC);
+
+	MUST(n >= (ssize_t)sizeof(header) && n <= (ssize_t)sizeof(message));
+	memcpy(&header, message, sizeof(header));
+	MUST(header.len == n);
+	if (header.unique == 0 || answers_interrupt(kernel, &header))
+		return false;
+	MUST(is_wanted && header.unique == kernel->unique);
+	MUST(header.error <= 0 && header.error > -4096 && (header.error == 0 || n == sizeof(header)));
+	if (header.error == 0)
+		learn(kernel, message + sizeof(header), (size_t)n - sizeof(header));
+	return true;
+}
+
+static bool is_answered(uint32_t opcode)
+{
+	return opcode != FUSE_FORGET && opcode != FUSE_INTERRUPT;
+}
+
+static void ask(struct kernel *kernel, uint32_t opcode)
+{
+	struct pollfd poll_fd = {.fd = kernel->daemon.kernel, .events = POLLIN};
+	bool wanted = is_answered(opcode), got = false;
+
+	memcpy(kernel->request, &(uint32_t){(uint32_t)kernel->len}, sizeof(uint32_t));
+	MUST(send(kernel->daemon.kernel, kernel->request, kernel->len, 0) == (ssize_t)kernel->len);
+	daemon_serve(&kernel->daemon);
+	while (wanted && !got) {
+		MUST(poll(&poll_fd, 1, PATIENCE_MS) == 1);
+		got = receive(kernel, true);
+	}
+	while (poll(&poll_fd, 1, 0) == 1)
+		receive(kernel, false);
+}
+
+static void initialize(struct kernel *kernel)
+{
+	/* struct fuse_init_in, of which older headers have less: version, readahead, and all flags. */
+	static const uint32_t init[16] = {FUSE_KERNEL_VERSION, 39, 131072, 0x7fffffff | FUSE_INIT_EXT, 0x3f};
+
+	begin(kernel, FUSE_INIT, 0, 0);
+	put(kernel, init, sizeof(init));
+	ask(kernel, FUSE_INIT);
+	learn_node(kernel, FUSE_ROOT_ID);
+	begin(kernel, FUSE_LOOKUP, FUSE_ROOT_ID, 0);
+	put(kernel, "store", 6);
+	ask(kernel, FUSE_LOOKUP);
+	MUST(kernel->n_nodes == 2);
+}
+
+static struct known *draw_node(struct kernel *kernel, struct input *in)
+{
+	/* The root that users see is the one that most is asked of. */
+	uint8_t which = draw_byte(in);
+
+	return &kernel->nodes[which < 100 ? 1 : which % kernel->n_nodes];
+}
+
+static struct handle *find_handle(struct kernel *kernel, struct input *in, bool is_dir)
+{
+	size_t first = kernel->n_handles ? draw_byte(in) % kernel->n_handles : 0;
+
+	for (size_t i = 0; i < kernel->n_handles; i++) {
+		struct handle *handle = &kernel->handles[(first + i) % kernel->n_handles];
+
+		if (handle->is_dir == is_dir)
+			return handle;
+	}
+	return NULL;
+}
+
+/* Zeros, and a few words of the input's. */
+static void fill(struct input *in, char *arguments, size_t size)
+{
+	for (int n = draw_byte(in) % 4; n > 0 && size > 0; n--) {
+		size_t place = draw_byte(in) % size / 4 * 4, len = MIN(1u + draw_byte(in) % 8, size - place);
+		uint64_t value = draw_number(in, (unsigned)len);
+
+		memcpy(arguments + place, &value, len);
+	}
+}
+
+/* What the kernel vouches for. */
+static void correct(struct kernel *kernel, struct input *in, const struct form *form, struct known *node,
+		    const struct handle *handle, char *arguments)
+{
+	struct fuse_copy_file_range_in copy;
+	uint32_t size;
+
+	if (form->size_at >= 0) {
+		memcpy(&size, arguments + form->size_at, sizeof(size));
+		size &= form->of == NODE ? 0xffff : 0x1ffff;
+		memcpy(arguments + form->size_at, &size, sizeof(size));
+	}
+	if (handle)
+		memcpy(arguments, &handle->fh, sizeof(handle->fh));
+	if (form->opcode == FUSE_FORGET) {
+		uint64_t n = MIN(node->lookups, 1u + draw_byte(in));
+
+		node->lookups -= n;
+		memcpy(arguments, &n, sizeof(n));
+	} else if (form->opcode == FUSE_INTERRUPT) {
+		memcpy(arguments, &(uint64_t){kernel->unique - 2 * (draw_byte(in) % 4)}, 8);
+		kernel->interrupts[kernel->n_interrupts++] = kernel->unique;
+	} else if (form->opcode == FUSE_RENAME2 || form->opcode == FUSE_LINK) {
+		memcpy(arguments, &draw_node(kernel, in)->node, 8);
+	} else if (form->opcode == FUSE_COPY_FILE_RANGE) {
+		const struct handle *to = find_handle(kernel, in, false);
+
+		memcpy(&copy, arguments, sizeof(copy));
+		copy.nodeid_out = to->node;
+		copy.fh_out = to->fh;
+		memcpy(arguments, &copy, sizeof(copy));
+	}
+}
+
+/* SETXATTR: its length is that of the value, which ends in no NUL. */
+static void put_names(struct kernel *kernel, struct input *in, const struct form *form, size_t arguments)
+{
+	bool is_attribute = form->opcode == FUSE_SETXATTR || form->opcode == FUSE_GETXATTR ||
+			    form->opcode == FUSE_REMOVEXATTR;
+	size_t before;
+
+	if (form->n_names == 0)
+		return;
+	if (is_attribute)
+		put_text(kernel, in, attributes, COUNT_OF(attributes));
+	else
+		put_text(kernel, in, names, COUNT_OF(names));
+	before = kernel->len;
+	if (form->opcode == FUSE_SETXATTR) {
+		put_text(kernel, in, values, COUNT_OF(values));
+		kernel->len--;
+		memcpy(kernel->request + arguments, &(uint32_t){(uint32_t)(kernel->len - before)}, 4);
+	} else if (form->n_names == 2) {
+		put_text(kernel, in, names, COUNT_OF(names));
+	}
+}
+
+static void forget_handle(struct kernel *kernel, struct handle *handle)
+{
+	*handle = kernel->handles[--kernel->n_handles];
+}
+
+static void request(struct kernel *kernel, struct input *in)
+{
+	const struct form *form = &forms[draw_byte(in) % COUNT_OF(forms)];
+	struct known *known = draw_node(kernel, in);
+	struct handle *handle = form->of == NODE ? NULL : find_handle(kernel, in, form->of == DIR_HANDLE);
+	char arguments[128] = {};
+	uint64_t node = handle ? handle->node : known->node;
+	uint8_t user = draw_byte(in);
+
+	if ((form->of != NODE && !handle) || (form->opcode == FUSE_FORGET && known->lookups == 0))
+		return;
+	if (user > 250 && !handle && is_answered(form->opcode))
+		node = draw_number(in, 8); /* of a time before this daemon */
+	begin(kernel, form->opcode, node, user);
+	fill(in, arguments, form->size);
+	correct(kernel, in, form, known, handle, arguments);
+	put(kernel, arguments, form->size);
+	put_names(kernel, in, form, sizeof(struct fuse_in_header));
+	if (form->opcode == FUSE_RELEASE || form->opcode == FUSE_RELEASEDIR)
+		forget_handle(kernel, handle);
+	if (kernel->n_handles < MAX_KNOWN)
+		ask(kernel, form->opcode);
+}
+
+/* What somebody does in the store itself, past the mount. */
+static void act_behind(struct input *in)
+{
+	char own[16], other_own[16];
+	const char *name = draw_text(in, names, 9, own), *other = draw_text(in, names, 9, other_own);
+	int dir = open(STORE, O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
+	uint8_t what = draw_byte(in);
+
+	MUST(dir >= 0);
+	if (!strchr(name, '/') && !strchr(other, '/')) {
+		fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		if (what % 8 == 0)
+			unlinkat(dir, name, 0);
+		else if (what % 8 == 1)
+			renameat(dir, name, dir, other);
+		else if (what % 8 == 2)
+			symlinkat(other, dir, name);
+		else if (what % 8 == 3)
+			linkat(dir, name, dir, other, 0);
+		else if (what % 8 == 4 && fd >= 0)
+			MUST(ftruncate(fd, draw_byte(in)) == 0);
+		else if (what % 8 == 5 && fd >= 0)
+			fchmod(fd, (mode_t)draw_number(in, 2) & 07777);
+		else if (what % 8 == 6 && fd >= 0)
+			scribble(in, fd, 256);
+		else if (fd >= 0)
+			fsetxattr(fd, attributes[draw_byte(in) % 4], own, 8, 0);
+		close_fd(&fd);
+	}
+	close(dir);
+}
+
+static void release_all(struct kernel *kernel)
+{
+	while (kernel->n_handles > 0) {
+		struct handle handle = kernel->handles[--kernel->n_handles];
+		uint32_t opcode = handle.is_dir ? FUSE_RELEASEDIR : FUSE_RELEASE;
+
+		begin(kernel, opcode, handle.node, 0);
+		put(kernel, &(struct fuse_release_in){.fh = handle.fh}, sizeof(struct fuse_release_in));
+		ask(kernel, opcode);
+	}
+}
+
+/* libfuse keeps an INTERRUPT until a request comes, and does not free what it still has at its end. */
+static void flush_interrupts(struct kernel *kernel)
+{
+	for (size_t n = kernel->n_interrupts; n > 0; n--) {
+		begin(kernel, FUSE_STATFS, FUSE_ROOT_ID, 0);
+		ask(kernel, FUSE_STATFS);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct kernel kernel;
+	struct input in = {data, size};
+	uint8_t options = draw_byte(&in);
+
+	kernel = (struct kernel){};
+	daemon_start(&kernel.daemon, options & 1, options & 2);
+	initialize(&kernel);
+	for (int i = 0; i < MAX_STEPS && in.size > 0; i++) {
+		if (draw_byte(&in) % 8 == 7)
+			act_behind(&in);
+		else
+			request(&kernel, &in);
+	}
+	release_all(&kernel);
+	flush_interrupts(&kernel);
+	daemon_stop(&kernel.daemon);
+	return 0;
+}
