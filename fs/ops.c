@@ -14,10 +14,19 @@
 /* With inotify to tell of changes, the kernel may believe for as long as it likes. */
 #define WATCHED_TIMEOUT 3600.0
 
+/* The kernel asks for one component at a time, and never for these two. By anything else one could come out
+ * of the store: so it is not left to the kernel alone. */
+static bool is_component(const char *name)
+{
+	return *name && !strchr(name, '/') && strcmp(name, ".") && strcmp(name, "..");
+}
+
 int op_open_directory(fuse_req_t req, uint64_t ino, const char *name)
 {
 	int r;
 
+	if (name && !is_component(name))
+		return -EINVAL;
 	if (view_is(ino) || (name && (!strcmp(name, VIEW_NAME) || !strcmp(name, SEGFS_CONTROL_DIR))))
 		return -EPERM;
 	r = fresh_check_path(req, ino);
@@ -71,7 +80,9 @@ EITHER(listxattr, (fuse_req_t req, fuse_ino_t ino, size_t size), (req, ino, size
 
 static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	if (view_is(parent) || !strcmp(name, VIEW_NAME))
+	if (!is_component(name))
+		reply(req, -EINVAL);
+	else if (view_is(parent) || !strcmp(name, VIEW_NAME))
 		op_view_lookup(req, parent, name);
 	else if (!strcmp(name, SEGFS_CONTROL_DIR))
 		reply(req, -ENOENT);
