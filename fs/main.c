@@ -16,6 +16,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "control.h"
 #include "devices.h"
 #include "fresh.h"
@@ -135,6 +136,16 @@ static int start_threads(struct fs *fs)
 	return r;
 }
 
+/* Before there are threads: they all are born into it. */
+static int give_up_rights(void)
+{
+	int r = confine();
+
+	if (r < 0)
+		log_error("giving up what is not needed: %s", strerror(-r));
+	return r;
+}
+
 /* Ready means that the mount answers. */
 static int ask_mount(struct fs *fs)
 {
@@ -164,6 +175,8 @@ static int start(struct fs *fs)
 		r = shake_hands(fs);
 	if (r == 0)
 		r = check_passthrough(fs);
+	if (r == 0)
+		r = give_up_rights();
 	if (r == 0)
 		r = start_threads(fs);
 	if (r == 0)

@@ -19,7 +19,7 @@
 #define MAX_KNOWN   64
 #define MAX_REQUEST 4096
 #define MAX_REPLY   (1 << 20)
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 
 #ifndef FUSE_INIT_EXT
 #define FUSE_INIT_EXT (1 << 30)

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include <cap-ng.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "confine.h"
+#include "util.h"
+
+/*
+ * Requests of ordinary users are carried out without any of those that concern files: caller.h. With root's
+ * own requests and what segfs does by itself these come into play.
+ */
+static const unsigned needed[] = {
+	CAP_SYS_ADMIN,	     /* backing ids, trusted.* attributes, fanotify(7), the mount itself */
+	CAP_DAC_READ_SEARCH, /* open_by_handle_at(2) */
+	CAP_DAC_OVERRIDE,    /* root may use any segment, and the reaper removes any */
+	CAP_FOWNER,	     /* likewise chmod, attributes, sticky directories */
+	CAP_CHOWN,	     /* root's chown(2) */
+	CAP_FSETID,	     /* root's chmod(2) and writes keep set-ID bits */
+	CAP_MKNOD,	     /* root's mknod(2) */
+	CAP_SETFCAP,	     /* root's setcap(8) */
+	CAP_SETUID,	     /* setfsuid(2) to become the requester */
+	CAP_SETGID,	     /* setfsgid(2) and setgroups(2) likewise */
+	CAP_LEASE,	     /* fcntl(2), F_SETLEASE on a segment of somebody else */
+	CAP_SYS_PTRACE,	     /* /proc/PID/fd and maps of other users: who is attached */
+};
+
+/* What this process has not, it does not get; it may be in a container that never had it. */
+static int keep_needed(void)
+{
+	bool has[COUNT_OF(needed)];
+
+	if (capng_get_caps_process() < 0)
+		return -EPERM;
+	for (size_t i = 0; i < COUNT_OF(needed); i++)
+		has[i] = capng_have_capability(CAPNG_PERMITTED, needed[i]);
+	capng_clear(CAPNG_SELECT_BOTH);
+	for (size_t i = 0; i < COUNT_OF(needed); i++)
+		if (has[i])
+			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, needed[i]);
+	return 0;
+}
+
+/* The bounding set needs CAP_SETPCAP, and is of no matter with no_new_privs: it goes if it can. */
+int confine_capabilities(void)
+{
+	int r = keep_needed();
+
+	if (r < 0)
+		return r;
+	capng_apply(CAPNG_SELECT_BOUNDS);
+	return capng_apply(CAPNG_SELECT_CAPS) < 0 ? -EPERM : 0;
+}
