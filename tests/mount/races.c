@@ -36,15 +36,19 @@
 #define TOKEN		"SECRET-TOKEN"
 #define PUBLIC		"PUBLIC-WORDS"
 #define TOKEN_HEX	"53 45 43 52 45 54"
+#define MIN(a, b)	((a) < (b) ? (a) : (b))
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 static const char *store, *mountpoint, *outside;
 static uint64_t seed;
 
-enum { EXCHANGES, REQUESTS, ROOTS, MOUNTS, N_COUNTS };
+enum { EXCHANGES, REQUESTS, ROOTS, MOUNTS, BAITS, TOGGLES, N_COUNTS };
+enum { OUTSIDES = 4, N_BAITS = 50 };
 static struct {
 	_Atomic uint64_t tried[N_COUNTS], done[N_COUNTS];
 	_Atomic bool failed;
+	_Atomic uint64_t phase; /* odd while `toggle` and `toggle-dir` are closed to the user */
+	ino_t outside[OUTSIDES];
 } * shared;
 
 /* In OUTSIDE, then in the store; none of them the user's. */
@@ -103,6 +107,7 @@ static const char *text_of(const struct canary *canary)
 static void make_canary(const struct canary *canary)
 {
 	char path[PATH_MAX];
+	struct stat st;
 	int fd;
 
 	canary_path(canary, path);
@@ -110,6 +115,8 @@ static void make_canary(const struct canary *canary)
 	if (fd < 0 || write(fd, text_of(canary), sizeof(TOKEN)) != sizeof(TOKEN) ||
 	    fchmod(fd, canary->mode) < 0 || fsetxattr(fd, "user.note", text_of(canary), sizeof(TOKEN), 0) < 0)
 		err(2, "%s", path);
+	if (canary->is_outside && fstat(fd, &st) == 0)
+		shared->outside[canary - canaries] = st.st_ino;
 	close(fd);
 }
 
@@ -146,6 +153,18 @@ static void check_read(const char *text, ssize_t n, const char *path)
 	if (n > 0 &&
 	    (memmem(text, (size_t)n, TOKEN, 8) || memmem(text, (size_t)n, TOKEN_HEX, strlen(TOKEN_HEX))))
 		fail("revealed", path);
+}
+
+/* A file of the mount's may not be one outside, whatever leads to it. */
+static void check_place(const struct stat *st, const char *path)
+{
+	struct stat top;
+
+	if (stat(mountpoint, &top) < 0 || st->st_dev != top.st_dev)
+		return;
+	for (int i = 0; i < OUTSIDES; i++)
+		if (st->st_ino == shared->outside[i])
+			fail("found in the mount", path);
 }
 
 /* ---- the user, past the mount */
@@ -277,6 +296,32 @@ static int try_view(const char *directory, const char *name)
 	return try_read(path);
 }
 
+static int try_stat(const char *path)
+{
+	struct stat st;
+	int r = draw(2) ? lstat(path, &st) : stat(path, &st);
+
+	if (r == 0)
+		check_place(&st, path);
+	return r;
+}
+
+/* Closed before it was asked for, and still closed after the answer: then the answer is no. */
+static int try_closed(void)
+{
+	static const char *const closed[] = {"toggle", "toggle-dir/x", ".segfs/text/toggle",
+					     ".segfs/npy/toggle.npy", "toggle-dir/.segfs/text/x"};
+	char path[PATH_MAX];
+	uint64_t before = shared->phase;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", mountpoint, closed[draw(COUNT_OF(closed))]);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0 && before % 2 && shared->phase == before)
+		fail("opened while it was closed", path);
+	return fd < 0 ? fd : close(fd);
+}
+
 static int request_once(void)
 {
 	const char *directory = directories[draw(COUNT_OF(directories))];
@@ -285,7 +330,7 @@ static int request_once(void)
 
 	snprintf(path, sizeof(path), "%s/%s/%s", mountpoint, directory, name);
 	snprintf(other, sizeof(other), "%s/%s/%s", mountpoint, directories[draw(4)], draw_name());
-	switch (draw(16)) {
+	switch (draw(20)) {
 	case 0:
 	case 1:
 		return try_read(path);
@@ -313,6 +358,11 @@ static int request_once(void)
 		return try_lifetime(path);
 	case 13:
 		return chown(path, USER, USER);
+	case 14:
+		return try_stat(path);
+	case 15:
+	case 16:
+		return try_closed();
 	default:
 		return try_view(directory, name);
 	}
@@ -336,11 +386,13 @@ static int open_beneath(int dir, const char *path, uint64_t flags)
 static int change_own(int dir, const char *name)
 {
 	int fd = open_beneath(dir, name, O_RDWR | O_NONBLOCK | (draw(8) ? 0 : O_TRUNC)), r = -1;
-	struct stat st;
+	struct stat st = {};
 
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &st) == 0 && st.st_uid == USER) {
+	if (fstat(fd, &st) == 0)
+		check_place(&st, name);
+	if (st.st_uid == USER) {
 		r = fchmod(fd, draw(2) ? 0666 : 0600);
 		r |= ftruncate(fd, draw(2) ? st.st_size : 0);
 		r |= fchown(fd, USER, USER);
@@ -395,6 +447,69 @@ static void mount_over(void)
 	usleep(draw(20000));
 }
 
+/* Root closes a file and a directory to all others, says so, and opens them again. */
+static void toggle(void)
+{
+	char file[PATH_MAX], directory[PATH_MAX];
+
+	snprintf(file, sizeof(file), "%s/toggle", store);
+	snprintf(directory, sizeof(directory), "%s/toggle-dir", store);
+	count(TOGGLES, MIN(chmod(file, 0600), chmod(directory, 0700)));
+	shared->phase++;
+	usleep(draw(3000));
+	shared->phase++;
+	chmod(file, 0644);
+	chmod(directory, 0755);
+	usleep(draw(3000));
+}
+
+static void bait_names(int i, char directory[32], char link[32])
+{
+	snprintf(directory, 32, "bait-%d-%d", getpid(), i);
+	snprintf(link, 32, "link-%d-%d", getpid(), i);
+}
+
+static void make_baits(int top, int i)
+{
+	char directory[32], link[32];
+	int dir;
+
+	bait_names(i, directory, link);
+	mkdirat(top, directory, 0777);
+	symlinkat(outside, top, link);
+	dir = openat(top, directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (size_t k = 0; k < COUNT_OF(names); k++) {
+		int fd = openat(dir, names[k], O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+
+		fsetxattr(fd, "user.shm.lifetime", "ttl 1", 5, 0);
+		count(BAITS, fd);
+		close(fd);
+	}
+	close(dir);
+}
+
+/*
+ * Segments that the daemon is about to remove, in directories that are a symlink to OUTSIDE every other
+ * moment: what is there has the same names.
+ */
+static void bait(void)
+{
+	static int first;
+	char directory[32], link[32];
+	int top = open(mountpoint, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	for (int i = 0; i < N_BAITS; i++)
+		make_baits(top, first + i);
+	for (time_t end = time(NULL) + 4; time(NULL) < end;) {
+		for (int i = 0; i < N_BAITS; i++) {
+			bait_names(first + i, directory, link);
+			renameat2(top, directory, top, link, RENAME_EXCHANGE);
+		}
+	}
+	first += N_BAITS;
+	close(top);
+}
+
 /* ---- all together */
 
 static void become_user(void)
@@ -430,12 +545,21 @@ static void prepare(void)
 		err(2, "%s", path);
 	for (size_t i = 0; i < COUNT_OF(canaries); i++)
 		make_canary(&canaries[i]);
+	snprintf(path, sizeof(path), "%s/toggle", store);
+	close(open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0644));
+	setxattr(path, "user.shm.dtype", "|u1", 3, 0);
+	setxattr(path, "user.shm.shape", "0", 1, 0);
+	snprintf(path, sizeof(path), "%s/toggle-dir", store);
+	mkdir(path, 0755);
+	snprintf(path, sizeof(path), "%s/toggle-dir/x", store);
+	close(open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0644));
 }
 
 static void report(void)
 {
 	static const char *const what[] = {"exchanges in the store", "requests of the user",
-					   "requests of root", "mounts in the store"};
+					   "requests of root",	     "mounts in the store",
+					   "segments to be removed", "permissions withdrawn"};
 
 	for (int i = 0; i < N_COUNTS; i++)
 		printf("%s: %llu, of which %llu succeeded\n", what[i], (unsigned long long)shared->tried[i],
@@ -444,7 +568,8 @@ static void report(void)
 
 int main(int argc, char **argv)
 {
-	void (*const acts[])(void) = {exchange, exchange, request, request, request, act_as_root, mount_over};
+	void (*const acts[])(void) = {exchange,	   exchange,   request, request, request,
+				      act_as_root, mount_over, toggle,	bait};
 	pid_t pids[COUNT_OF(acts)];
 	time_t end;
 
@@ -458,7 +583,7 @@ int main(int argc, char **argv)
 		err(2, "mmap");
 	prepare();
 	for (size_t i = 0; i < COUNT_OF(acts); i++)
-		pids[i] = start(acts[i], acts[i] == exchange || acts[i] == request);
+		pids[i] = start(acts[i], acts[i] == exchange || acts[i] == request || acts[i] == bait);
 	for (end = time(NULL) + atoi(argv[4]); time(NULL) < end && !shared->failed; usleep(20000))
 		check_canaries();
 	for (size_t i = 0; i < COUNT_OF(acts); i++)
