@@ -194,7 +194,10 @@ static void make(fuse_req_t req, uint64_t parent, const char *name, const struct
 
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
-	make(req, parent, name, &(struct new_file){.mode = mode, .rdev = rdev});
+	if (S_ISDIR(mode) || S_ISLNK(mode))
+		reply(req, -EINVAL); /* these have requests of their own */
+	else
+		make(req, parent, name, &(struct new_file){.mode = mode, .rdev = rdev});
 }
 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
