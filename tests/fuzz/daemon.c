@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
@@ -57,7 +58,10 @@ static void make_root(void)
 	MUST(mkdir(ROOT "/proc", 0755) == 0 &&
 	     mount("/proc", ROOT "/proc", NULL, MS_BIND | MS_REC, NULL) == 0);
 	MUST(mkdir(ROOT "/store", 0755) == 0 && mkdir(ROOT "/outside", 0755) == 0);
-	MUST(chroot(ROOT) == 0);
+	/* All else is let go of, lest somebody's file systems stay mounted here when he has unmounted them.
+	 */
+	MUST(mkdir(ROOT "/old", 0755) == 0 && syscall(SYS_pivot_root, ROOT, ROOT "/old") == 0);
+	MUST(umount2("/old", MNT_DETACH) == 0 && rmdir("/old") == 0);
 	write_file("/outside/secret", "outside", 0600, 0);
 	MUST(unshare(CLONE_FS) == 0);
 	umask(0);
