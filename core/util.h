@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -58,4 +59,11 @@ static inline void close_fd(int *fd)
 	if (*fd >= 0)
 		close(steal_fd(fd));
 	errno = saved;
+}
+
+/* fclose(3) of what open_memstream(3) made. glibc says nothing if its last allocation has failed, but the
+ * text is NULL then. 0 or -ENOMEM. */
+static inline int close_text(FILE *out, char *const *text)
+{
+	return fclose(out) == 0 && *text ? 0 : -ENOMEM;
 }

@@ -391,7 +391,7 @@ ssize_t attribute_list(const char *names, size_t n, bool is_root, bool is_segmen
 			fwrite(name, strlen(name) + 1, 1, out);
 	if (is_segment && fd >= 0)
 		r = print_ours(out, fd, ino);
-	if (fclose(out) != 0)
+	if (close_text(out, &list) < 0)
 		r = -ENOMEM;
 	if (r < 0)
 		return r;

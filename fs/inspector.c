@@ -53,7 +53,7 @@ static int format(const struct fs *fs, const struct inspection_job *inspection, 
 		return -ENOMEM;
 	r = inspection->what == INSPECT_LOCK ? print_locks(fs, &file, inspection->page_fd, out)
 					     : print_attached(&file, out);
-	if (fclose(out) != 0)
+	if (close_text(out, &text) < 0)
 		return -ENOMEM;
 	if (r == 0)
 		*ret_text = steal_pointer(&text);

@@ -236,7 +236,7 @@ static void log_counts(const struct transport *transport)
 		if (transport->counts[i])
 			fprintf(out, "%s%s %" PRIu64, ftell(out) ? ", " : "",
 				transport_opcode_name(i) ?: "other", transport->counts[i]);
-	if (fclose(out) == 0)
+	if (close_text(out, &text) == 0)
 		log_info("requests: %s", text);
 }
 

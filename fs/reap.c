@@ -115,7 +115,7 @@ static void tell(const struct fs *fs, const char *what, const struct attempt *at
 	table_escape(attempt->claim.path, out);
 	fputs(": ", out);
 	print_reason(attempt->ward, attempt->claim.fd, out);
-	if (fclose(out) == 0)
+	if (close_text(out, &text) == 0)
 		log_info("%s", text);
 }
 

@@ -94,13 +94,17 @@ static void print_cell(const struct table *table, size_t column, const char *tex
 
 int table_print(struct table *table, FILE *out)
 {
-	const char *cell;
+	const char *cell, *end;
 
 	if (fflush(table->cells) != 0 || ferror(table->cells))
 		return -ENOMEM;
 	cell = table->text;
-	for (size_t i = 0; i < table->n_cells; i++, cell += strlen(cell) + 1)
+	end = cell + table->size;
+	for (size_t i = 0; i < table->n_cells; i++, cell += strlen(cell) + 1) {
+		if (cell >= end) /* an allocation that failed took a NUL away */
+			return -ENOMEM;
 		print_cell(table, i % table->n_columns, cell, out);
+	}
 	return 0;
 }
 

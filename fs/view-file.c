@@ -172,7 +172,7 @@ static int open_printed(fuse_req_t req, struct view_file *file)
 	if (!out)
 		return -ENOMEM;
 	r = print(req, file, out);
-	if (fclose(out) != 0)
+	if (close_text(out, &file->bytes) < 0)
 		r = -ENOMEM;
 	return r < 0 ? r : charge(file, file->n_bytes);
 }

@@ -126,7 +126,7 @@ static void add_lock(struct look *look, int dir_fd, int fd, ino_t ino)
 	page_lock_read(fs, page_fd, ino, look->census, &page, NULL);
 	if (out)
 		segfs_locks_print(look->locks, &file, SEGFS_LOCKS_COLUMN, look->census, &page, out);
-	if (out && fclose(out) == 0)
+	if (out && close_text(out, &text) == 0)
 		table_add(&look->table, text);
 	else
 		table_add(&look->table, "");
