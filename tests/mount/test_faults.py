@@ -1,0 +1,170 @@
+"""What a machine in trouble gives the daemon: no memory, no descriptors, a full or read-only store, a clock that jumps, thousands of
+segments open at once. Whoever asks gets an error that says so, and when the trouble is over all is as before."""
+
+import errno
+import mmap
+import os
+import random
+import resource
+import struct
+import subprocess
+import unittest.mock
+
+from harness import MountTest, eventually, main, run
+
+# What a lack of memory or of descriptors may look like.
+SCARCE = {errno.ENOMEM, errno.EMFILE}
+
+
+class Faults(MountTest):
+    def fds(self):
+        return len(os.listdir(f"/proc/{self.worker()}/fd"))
+
+    def worker(self):
+        """The process that answers requests."""
+        pid = self.daemon.process.pid
+        with open(f"/proc/{pid}/task/{pid}/children") as children:
+            return int((children.read().split() or [pid])[0])
+
+    def attempts(self, n, seed=1):
+        """A storm of calls of all kinds; the errors that they ended with, and how often."""
+        draw, errors = random.Random(seed), {}
+        for i in range(n):
+            path, other = (self.mnt / f"f{draw.randrange(20)}" for _ in range(2))
+            call = draw.choice([
+                lambda: path.write_bytes(b"x" * 100), path.read_bytes, path.stat, path.unlink, lambda: path.rename(other),
+                lambda: os.link(path, other), lambda: os.listdir(self.mnt), lambda: os.truncate(path, 64), lambda: path.chmod(0o600),
+                lambda: os.setxattr(path, "user.shm.dtype", b"|u1"), lambda: os.getxattr(path, "user.shm.lock"),
+                lambda: os.getxattr(path, "user.shm.attached"), lambda: os.listxattr(path), lambda: os.setxattr(path, "user.shm.lifetime", b"ttl 9"),
+                lambda: (self.mnt / ".segfs/text" / path.name).read_bytes(), lambda: (self.mnt / ".segfs/info" / path.name).read_bytes(),
+                lambda: (self.mnt / ".segfs/list").read_bytes(), lambda: (self.mnt / f"d{i}").mkdir(), lambda: (self.mnt / ".segfs/status").read_bytes(),
+            ])
+            try:
+                call()
+            except OSError as error:
+                errors[error.errno] = errors.get(error.errno, 0) + 1
+        return errors
+
+    def check_all_is_well(self):
+        unusual = set(self.attempts(300, seed=2)) - {errno.ENOENT, errno.EEXIST, errno.EINVAL, errno.ENODATA}
+        self.assertEqual({errno.errorcode[number] for number in unusual}, set())
+        path = self.mnt / "last"
+        path.write_bytes(b"well")
+        self.assertEqual((self.store / "last").read_bytes(), b"well")
+
+
+class Failing(Faults):
+    """The daemon with failing.c."""
+
+    def setUp(self):
+        if "FAILING_LIBRARY" not in os.environ:
+            self.skipTest("FAILING_LIBRARY names no library to preload")
+        self.faults = open(f"/dev/shm/segfs-test-faults.{os.getpid()}", "w+b")
+        self.addCleanup(self.faults.close)
+        self.addCleanup(os.unlink, self.faults.name)
+        self.set_faults()
+        asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+        with unittest.mock.patch.dict(os.environ, LD_PRELOAD=os.environ["FAILING_LIBRARY"], FAILING=self.faults.name, ASAN_OPTIONS=asan):
+            super().setUp()
+
+    def set_faults(self, per_million=0, seconds=0):
+        self.faults.seek(0)
+        self.faults.write(struct.pack("=qq", per_million, seconds))
+        self.faults.flush()
+
+
+class Memory(Failing):
+    def test_requests_get_enomem_and_the_daemon_lives(self):
+        if "address" in os.environ.get("SANITIZE", ""):
+            self.skipTest("AddressSanitizer has an allocator of its own")
+        self.daemon.expect("fuse: failed to allocate request")  # libfuse, which answers ENOMEM as well
+        self.daemon.expect("annot allocate memory")
+        for per_million in (1000, 30000, 200000):
+            self.set_faults(per_million)
+            errors = self.attempts(2000)
+            self.set_faults()
+            self.assertGreater(errors.get(errno.ENOMEM, 0), 0)
+            unusual = set(errors) - SCARCE - {errno.ENOENT, errno.EEXIST, errno.EINVAL, errno.ENODATA, errno.EAGAIN}
+            self.assertEqual({errno.errorcode[number] for number in unusual}, set(), per_million)
+            self.check_all_is_well()
+
+
+class Clock(Failing):
+    def test_lifetimes_do_not_go_by_the_time_of_day(self):
+        kept, short = self.mnt / "kept", self.mnt / "short"
+        for path, lifetime in ((kept, b"ttl 1000"), (short, b"ttl 1")):
+            path.write_bytes(b"x")
+            os.setxattr(path, "user.shm.lifetime", lifetime)
+        for years in (10, -10, 0):
+            self.set_faults(seconds=years * 365 * 86400)
+            self.check_all_is_well()
+        eventually(lambda: not short.exists(), what="the end of the short one")
+        self.assertTrue(kept.exists())
+
+    def test_a_short_lifetime_ends_while_the_clock_is_wrong(self):
+        self.set_faults(seconds=-10 * 365 * 86400)
+        path = self.mnt / "x"
+        path.write_bytes(b"x")
+        os.setxattr(path, "user.shm.lifetime", b"ttl 1")
+        eventually(lambda: not path.exists(), what="its end")
+
+
+class Scarce(Faults):
+    def test_without_descriptors_requests_get_emfile(self):
+        self.check_all_is_well()
+        pid = self.worker()
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        self.daemon.expect("oo many open files")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+        errors = self.attempts(500)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        self.assertGreater(errors.get(errno.EMFILE, 0), 0)
+        unusual = set(errors) - SCARCE - {errno.ENOENT, errno.EEXIST, errno.EINVAL, errno.ENODATA}
+        self.assertEqual({errno.errorcode[number] for number in unusual}, set())
+        self.check_all_is_well()
+
+    def test_thousands_open_at_once_cost_no_descriptor_each(self):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
+        self.check_all_is_well()
+        before, files = self.fds(), []
+        self.addCleanup(lambda: [file.close() for file in files])
+        for i in range(3000):
+            files.append(open(self.mnt / f"many{i}", "w+b", buffering=0))
+            files[-1].write(b"%d" % i)
+        self.assertLess(self.fds() - before, 100)
+        maps = [mmap.mmap(file.fileno(), 1) for file in files]
+        self.assertEqual([m[:1] for m in maps], [b"%d" % i if i < 10 else (b"%d" % i)[:1] for i in range(3000)])
+        self.check_all_is_well()
+
+
+class Full(Faults):
+    store_options = "mode=1777,size=1m,nr_inodes=200"
+
+    def test_a_full_store_is_enospc_and_recovers(self):
+        with open(self.mnt / "large", "wb") as large, self.assertErrno(errno.ENOSPC):
+            os.posix_fallocate(large.fileno(), 0, 2 << 20)
+        with self.assertErrno(errno.ENOSPC):
+            for i in range(300):
+                (self.mnt / f"i{i}").touch()
+        self.assertEqual(set(self.attempts(300)) - {errno.ENOENT, errno.EEXIST, errno.EINVAL, errno.ENODATA, errno.ENOSPC}, set())
+        for path in list(self.mnt.glob("i*")) + list(self.mnt.glob("d*")):
+            path.rmdir() if path.is_dir() else path.unlink()
+        (self.mnt / "last").write_bytes(b"well")
+
+    def test_a_store_made_read_only_is_erofs_and_recovers(self):
+        path = self.mnt / "x"
+        path.write_bytes(b"x")
+        run("mount", "-o", "remount,ro", self.store)
+        self.addCleanup(subprocess.run, ["mount", "-o", "remount,rw", self.store])
+        self.assertEqual(path.read_bytes(), b"x")
+        calls = [lambda: (self.mnt / "y").touch(), path.unlink, lambda: path.chmod(0o600), lambda: os.truncate(path, 0),
+                 lambda: os.setxattr(path, "user.shm.dtype", b"|u1"), lambda: os.setxattr(path, "user.shm.lifetime", b"ttl 1")]
+        for call in calls:
+            with self.assertErrno(errno.EROFS):
+                call()
+        run("mount", "-o", "remount,rw", self.store)
+        self.check_all_is_well()
+
+
+if __name__ == "__main__":
+    main()
