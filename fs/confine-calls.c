@@ -35,6 +35,7 @@ static const int allowed[] = {
 	SCMP_SYS(_llseek),
 	SCMP_SYS(fcntl),
 	SCMP_SYS(fcntl64),
+	SCMP_SYS(flock),
 	SCMP_SYS(ioctl),
 	SCMP_SYS(dup),
 	SCMP_SYS(dup2),

@@ -11,9 +11,11 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include "control.h"
 #include "devices.h"
 #include "fresh.h"
 #include "ops.h"
+#include "shield.h"
 #include "target.h"
 
 #define ROOT	    "/mnt" /* where the new root is made, in a mount namespace of this process */
@@ -122,6 +124,7 @@ static void start_fs(struct fs *fs, int fuse_fd)
 	pthread_mutex_init(&fs->rights_lock, NULL);
 	clock_gettime(CLOCK_REALTIME, &fs->started);
 	MUST(segfs_store_open(STORE, &fs->store) == 0);
+	control_init(fs);
 	MUST(fstat(fs->store.root_fd, &st) == 0);
 	MUST(segfs_store_handle(fs->store.root_fd, &handle) == 0);
 	view_table_init(&fs->views);
@@ -132,7 +135,8 @@ static void start_fs(struct fs *fs, int fuse_fd)
 	MUST(fs->session && transport_attach(&fs->transport, fs->session, fuse_fd) == 0);
 	fuse_opt_free_args(&args);
 	passthrough_init(&fs->passthrough, fuse_fd);
-	MUST(watch_start(fs) == 0 && slow_lane_start(fs) == 0 && reaper_start(fs) == 0);
+	MUST(sweep_start(fs) == 0 && watch_start(fs) == 0 && slow_lane_start(fs) == 0 && reaper_start(fs) == 0);
+	MUST(events_start(fs) == 0);
 }
 
 /* The one thing that a socket cannot do: register files to be passed through to. */
@@ -160,8 +164,10 @@ void daemon_start(struct daemon *daemon, bool reserve, bool portable_names)
 	const int size = SOCKET_SIZE;
 	int ends[2];
 
-	if (!is_prepared)
+	if (!is_prepared) {
 		make_root();
+		shield_init();
+	}
 	is_prepared = true;
 	make_store();
 	*daemon = (struct daemon){
@@ -174,6 +180,7 @@ void daemon_start(struct daemon *daemon, bool reserve, bool portable_names)
 				.watch = {.inotify = -1, .wake = -1},
 				.reaper = {.wake = -1, .timer = -1, .epoll = -1, .uses.fd = -1},
 				.workers.ended = -1,
+				.control_above = -1,
 			},
 	};
 	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
@@ -196,9 +203,12 @@ void daemon_stop(struct daemon *daemon)
 	reaper_stop(fs);
 	watch_stop(fs);
 	slow_lane_stop(fs);
+	sweep_stop(fs);
+	events_stop(fs);
 	fuse_session_destroy(fs->session);
 	node_table_destroy(&fs->nodes);
 	view_table_destroy(&fs->views);
+	control_destroy(fs);
 	segfs_store_close(&fs->store);
 	close(daemon->kernel);
 	free(daemon->buf.mem);

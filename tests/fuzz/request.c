@@ -396,6 +396,11 @@ static void correct(struct kernel *kernel, struct input *in, const struct form *
 	}
 	if (handle)
 		memcpy(arguments, &handle->fh, sizeof(handle->fh));
+	if (form->opcode == FUSE_READ) { /* or it may wait for news for ever */
+		uint32_t flags = O_RDWR | O_NONBLOCK;
+
+		memcpy(arguments + offsetof(struct fuse_read_in, flags), &flags, sizeof(flags));
+	}
 	if (form->opcode == FUSE_FORGET) {
 		uint64_t n = MIN(node->lookups, 1u + draw_byte(in));
 
