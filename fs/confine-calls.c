@@ -129,6 +129,7 @@ static const int allowed[] = {
 	SCMP_SYS(munmap),
 	SCMP_SYS(mremap),
 	SCMP_SYS(madvise),
+	SCMP_SYS(mincore),
 	SCMP_SYS(futex),
 	SCMP_SYS(futex_waitv),
 	SCMP_SYS(set_robust_list),
