@@ -265,10 +265,13 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
 		  struct fuse_file_info *fi)
 {
 	SEGFS_CLOSE int fd = op_open_node(fs_of(req), ino, O_RDWR);
+	off_t end;
 	int r = fd;
 
+	if (r >= 0 && __builtin_add_overflow(offset, length, &end))
+		r = -EFBIG;
 	if (r >= 0)
-		r = check_size_limit(req, fd, mode, offset + length);
+		r = check_size_limit(req, fd, mode, end);
 	if (r >= 0) {
 		AS_CALLER int as = caller_become(req);
 
