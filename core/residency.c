@@ -13,23 +13,13 @@
 
 #include "procfs.h"
 #include "util.h"
+#include "window.h"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #endif
 
-/* A window is mapped at a time, so that the address space and the page tables needed do not grow with the
- * file. */
-#define WINDOW	    (UINT64_C(512) * SEGFS_HUGE_PAGE)
 #define ROUND_UP(n) (((n) + SEGFS_HUGE_PAGE - 1) / SEGFS_HUGE_PAGE * SEGFS_HUGE_PAGE)
-
-struct window {
-	int fd;
-	uint64_t start, end; /* in the file */
-	unsigned char *base; /* where `start` is mapped: at a multiple of a huge page */
-	unsigned char *reserved;
-	size_t reserved_size;
-};
 
 /*
  * Where the next extent begins whose first page holds data; `end` if none does before. On a huge page all
@@ -47,31 +37,6 @@ static uint64_t next_extent(int fd, uint64_t from, uint64_t end)
 		from = ROUND_UP((uint64_t)data);
 	}
 	return end;
-}
-
-/* The room around the file stays reserved, so that no mapping of another thread can become one with this. */
-static int map_window(struct window *window)
-{
-	size_t size = window->end - window->start;
-	unsigned char *reserved;
-
-	window->reserved_size = size + 2 * SEGFS_HUGE_PAGE;
-	reserved = mmap(NULL, window->reserved_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			-1, 0);
-	if (reserved == MAP_FAILED)
-		return -errno;
-	window->reserved = reserved;
-	window->base = reserved + SEGFS_HUGE_PAGE - (uintptr_t)reserved % SEGFS_HUGE_PAGE;
-	if (mmap(window->base, size, PROT_READ, MAP_SHARED | MAP_FIXED, window->fd, (off_t)window->start) ==
-	    MAP_FAILED)
-		return -errno;
-	return 0;
-}
-
-static void unmap_window(struct window *window)
-{
-	if (window->reserved)
-		munmap(window->reserved, window->reserved_size);
 }
 
 /* What is swapped out is in no huge page, and shall not come back for this. */
@@ -121,33 +86,32 @@ static int read_huge(const void *base, uint64_t *ret_huge)
 	return 0;
 }
 
-/* Moves the window over what is next in the file, and counts there. */
-static int count_window(struct window *window, uint64_t *ret_huge)
+/* Counts in the window from `start` on. */
+static int count_window(int fd, uint64_t start, uint64_t end, uint64_t *ret_huge)
 {
+	SEGFS_CLEANUP(segfs_window_unmap) struct segfs_window window = {};
 	int r;
 
-	r = map_window(window);
+	r = segfs_window_map(fd, start, end, &window);
 	if (r < 0)
 		return r;
-	for (uint64_t at = window->start; at < window->end;
-	     at = next_extent(window->fd, at + SEGFS_HUGE_PAGE, window->end))
-		enter_page(window->base + (at - window->start));
-	return read_huge(window->base, ret_huge);
+	for (uint64_t at = start; at < end; at = next_extent(fd, at + SEGFS_HUGE_PAGE, end))
+		enter_page(window.base + (at - start));
+	return read_huge(window.base, ret_huge);
 }
 
 static int count_huge(int fd, uint64_t size, uint64_t *ret_huge)
 {
-	uint64_t sum = 0, huge, at = next_extent(fd, 0, size);
+	uint64_t sum = 0, huge, end, at = next_extent(fd, 0, size);
 	int r;
 
 	while (at < size) {
-		SEGFS_CLEANUP(unmap_window) struct window window = {fd, at, ROUND_UP(MIN(at + WINDOW, size))};
-
-		r = count_window(&window, &huge);
+		end = ROUND_UP(MIN(at + SEGFS_WINDOW_MAX, size));
+		r = count_window(fd, at, end, &huge);
 		if (r < 0)
 			return r;
 		sum += huge;
-		at = next_extent(fd, window.end, size);
+		at = next_extent(fd, end, size);
 	}
 	*ret_huge = sum;
 	return 0;

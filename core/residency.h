@@ -6,7 +6,7 @@
  */
 #include <stdint.h>
 
-#define SEGFS_HUGE_PAGE (2u * 1024 * 1024)
+#include "window.h"
 
 struct segfs_residency {
 	/* In memory or swapped out; a hole takes nothing. */
