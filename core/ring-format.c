@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "huge.h"
 #include "ring-internal.h"
 #include "util.h"
 
@@ -215,8 +216,9 @@ static int make_file(int fd, const struct segfs_layout_ring *header, uint64_t si
 {
 	int r;
 
-	if (fallocate(fd, 0, 0, (off_t)size) < 0)
-		return -errno;
+	r = segfs_huge_reserve(fd, 0, (off_t)size);
+	if (r < 0)
+		return r;
 	r = write_whole(fd, header, sizeof(*header));
 	if (r == 0)
 		r = write_whole(fd, SEGFS_RING_MAGIC, sizeof(header->magic));

@@ -13,6 +13,7 @@
 #include <segfs/npy.h>
 #include <segfs/ring.h>
 
+#include "huge.h"
 #include "table-internal.h"
 #include "util.h"
 
@@ -312,7 +313,7 @@ static int reserve(int fd, const struct segfs_array *array)
 		return -EINVAL;
 	if (array->offset + bytes == 0)
 		return 0;
-	return fallocate(fd, 0, 0, (off_t)(array->offset + bytes)) < 0 ? -errno : 0;
+	return segfs_huge_reserve(fd, 0, (off_t)(array->offset + bytes));
 }
 
 static int store_value(int fd, const char *name, const struct segfs_array *array, int flags)

@@ -21,6 +21,7 @@
 #include "devices.h"
 #include "fresh.h"
 #include "fs.h"
+#include "huge.h"
 #include "log.h"
 #include "mount.h"
 #include "ops.h"
@@ -295,6 +296,7 @@ static int run(struct fs *fs, void (*ready)(void))
 	clock_gettime(CLOCK_REALTIME, &fs->started);
 	raise_limits();
 	umask(0);
+	segfs_huge_allow(fs->options.huge != HUGE_NEVER);
 	signals = open_signals();
 	r = bring_up(fs);
 	if (r < 0)

@@ -6,6 +6,7 @@
 
 #include "caller.h"
 #include "fresh.h"
+#include "huge.h"
 #include "process.h"
 #include "reply.h"
 #include "resize.h"
@@ -261,6 +262,17 @@ static int check_size_limit(fuse_req_t req, int fd, int mode, off_t end)
  * What follows acts on a file that the requester has open already: that was judged then. It becomes the
  * requester all the same, since set-user-ID bits go when somebody without CAP_FSETID changes the file.
  */
+static int allocate_as_caller(fuse_req_t req, int fd, int mode, off_t offset, off_t length)
+{
+	AS_CALLER int r = caller_become(req);
+
+	if (r < 0)
+		return r;
+	if (mode == 0)
+		return segfs_huge_reserve(fd, offset, offset + length);
+	return fallocate(fd, mode, offset, length) < 0 ? -errno : 0;
+}
+
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
 		  struct fuse_file_info *fi)
 {
@@ -272,11 +284,8 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
 		r = -EFBIG;
 	if (r >= 0)
 		r = check_size_limit(req, fd, mode, end);
-	if (r >= 0) {
-		AS_CALLER int as = caller_become(req);
-
-		r = as < 0 ? as : fallocate(fd, mode, offset, length) < 0 ? -errno : 0;
-	}
+	if (r >= 0)
+		r = allocate_as_caller(req, fd, mode, offset, length);
 	reply(req, r);
 }
 

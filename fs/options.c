@@ -25,6 +25,8 @@ static const char usage[] =
 	"  -d, --debug       the same, and print each request\n"
 	"  -o OPTIONS        ro, nosuid, nodev, noexec, noatime and other options of mount(8)\n"
 	"                    reserve: a segment that grows gets its memory at once, or ENOSPC\n"
+	"                    huge=auto|never|always: huge pages for what is reserved or used, for nothing, or\n"
+	"                    for whatever grows (auto)\n"
 	"                    names=portable: segments get names that work on Windows and macOS too\n"
 	"                    dry-run: log which segments would be removed, and remove none\n"
 	"                    root_only: nobody but root may use the mount\n"
@@ -102,6 +104,24 @@ static bool parse_threads(const char *text, unsigned *ret_threads)
 	return true;
 }
 
+static bool parse_huge(const char *text, enum huge_mode *ret_mode)
+{
+	static const char *const modes[] = {
+		[HUGE_AUTO] = "auto",
+		[HUGE_NEVER] = "never",
+		[HUGE_ALWAYS] = "always",
+	};
+
+	for (size_t i = 0; i < COUNT_OF(modes); i++) {
+		if (strcmp(text, modes[i]))
+			continue;
+		*ret_mode = (enum huge_mode)i;
+		return true;
+	}
+	log_error("huge=%s: auto, never or always is wanted", text);
+	return false;
+}
+
 static bool parse_mount_option(const char *option, struct options *options)
 {
 	for (size_t i = 0; i < COUNT_OF(mount_flags); i++) {
@@ -119,6 +139,8 @@ static bool parse_mount_option(const char *option, struct options *options)
 		options->portable_names = true;
 	else if (!strcmp(option, "dry-run"))
 		options->dry_run = true;
+	else if (!strncmp(option, "huge=", 5))
+		return parse_huge(option + 5, &options->huge);
 	else if (!strncmp(option, "threads=", 8))
 		return parse_threads(option + 8, &options->threads);
 	else if (*option && !is_ignored(option)) {

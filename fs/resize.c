@@ -7,6 +7,8 @@
 #include "caller.h"
 #include "census.h"
 #include "devices.h"
+#include "huge.h"
+#include "ops.h"
 #include "process.h"
 #include "reply.h"
 #include "seal.h"
@@ -19,20 +21,27 @@ static bool is_unused(struct fs *fs, uint64_t ino, int fd)
 	return passthrough_retire(&fs->passthrough, &fs->nodes, ino) && fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
 }
 
-/* With its pages: all or, with ENOSPC, nothing. */
-static int grow_reserved(int fd, off_t from, off_t to)
+/* Whatever grows gets its pages, all or, with ENOSPC, nothing. */
+static bool reserves(const struct fs *fs)
 {
-	return fallocate(fd, 0, from, to - from) < 0 ? -errno : 0;
+	return fs->options.reserve || fs->options.huge == HUGE_ALWAYS;
 }
 
-static int resize_as_caller(fuse_req_t req, int fd, off_t from, off_t to)
+/* Huge pages take a descriptor for reading, too, which the requester may have no right to. */
+static int grow_reserved(fuse_req_t req, uint64_t ino, off_t from, off_t to)
+{
+	SEGFS_CLOSE int fd = op_open_node(fs_of(req), ino, O_RDWR);
+	AS_CALLER int r = caller_become(req);
+
+	return MIN(fd, r) < 0 ? MIN(fd, r) : segfs_huge_reserve(fd, from, to);
+}
+
+static int resize_as_caller(fuse_req_t req, int fd, off_t to)
 {
 	AS_CALLER int r = caller_become(req);
 
 	if (r < 0)
 		return r;
-	if (to > from && fs_of(req)->options.reserve)
-		return grow_reserved(fd, from, to);
 	return ftruncate(fd, to) < 0 ? -errno : 0;
 }
 
@@ -47,7 +56,9 @@ int resize(fuse_req_t req, uint64_t ino, int fd, off_t size, bool asked)
 		return -EPERM;
 	if (size < st.st_size && !asked && !is_unused(fs_of(req), ino, fd))
 		return -EBUSY;
-	return resize_as_caller(req, fd, st.st_size, size);
+	if (size > st.st_size && reserves(fs_of(req)))
+		return grow_reserved(req, ino, st.st_size, size);
+	return resize_as_caller(req, fd, size);
 }
 
 static int open_as_caller(fuse_req_t req, int fd)

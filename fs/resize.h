@@ -4,12 +4,12 @@
 /*
  * Changing the size of a segment: truncate(2), ftruncate(2), O_TRUNC.
  *
- * Growing, with -o reserve, brings the pages along or is ENOSPC. Shrinking kills with SIGBUS whoever has
- * mapped what goes, and is refused with ETXTBSY while a process other than the requester's has the segment
- * mapped. That nobody else has it open at all a lease tells at once, and keeps others out meanwhile. Where
- * somebody has, only /proc tells whether it is mapped: the slow lane looks, and then does it. What comes
- * between that look and the deed, and what is done in the store itself, is not prevented. Source: fcntl(2),
- * F_SETLEASE.
+ * Growing, with -o reserve or huge=always, brings the pages along or is ENOSPC. Shrinking kills with SIGBUS
+ * whoever has mapped what goes, and is refused with ETXTBSY while a process other than the requester's has
+ * the segment mapped. That nobody else has it open at all a lease tells at once, and keeps others out
+ * meanwhile. Where somebody has, only /proc tells whether it is mapped: the slow lane looks, and then does
+ * it. What comes between that look and the deed, and what is done in the store itself, is not prevented.
+ * Source: fcntl(2), F_SETLEASE.
  */
 #include "fs.h"
 

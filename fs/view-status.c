@@ -52,6 +52,8 @@ static void print_features(const struct fs *fs, FILE *out)
 	if (uname(&name) == 0)
 		fprintf(out, "Kernel:\t%s\n", name.release);
 	fputs("Features:\tpassthrough", out);
+	if (fs->options.huge != HUGE_AUTO)
+		fputs(fs->options.huge == HUGE_NEVER ? " huge=never" : " huge=always", out);
 	if (fs->options.reserve)
 		fputs(" reserve", out);
 	if (fs->options.portable_names)
