@@ -22,9 +22,9 @@ struct segfs_huge_count {
 	uint64_t n_sparse;  /* have some pages, but fewer than was asked for: left as they are */
 	uint64_t n_refused; /* are still small pages */
 	/*
-	 * Why the last of these was refused: -EAGAIN (memory is fragmented, or pages are in use in a way that
-	 * passes), -ENOMEM (there is none, or none in this control group), -ENOSPC (none in this store),
-	 * -EINVAL (the kernel has no huge pages, or the file has been shrunk).
+	 * Why the last of these was refused: -ENOMEM (there is no memory, or too fragmented), -EBUSY (none
+	 * in this control group), -EAGAIN (pages are in use in a way that passes), -EINVAL (the kernel has no
+	 * huge pages, the store has no room, or the file has been shrunk).
 	 */
 	int error;
 };

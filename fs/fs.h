@@ -14,6 +14,7 @@
 #include "node.h"
 #include "options.h"
 #include "passthrough.h"
+#include "promoter.h"
 #include "reaper.h"
 #include "slow-lane.h"
 #include "store.h"
@@ -40,6 +41,7 @@ struct fs {
 	struct watch watch;
 	struct slow_lane slow_lane;
 	struct reaper reaper;
+	struct promoter promoter;
 	struct sweep sweep;
 	struct events events;
 	struct workers workers;

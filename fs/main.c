@@ -129,6 +129,8 @@ static int start_threads(struct fs *fs)
 	if (r == 0)
 		r = reaper_start(fs);
 	if (r == 0)
+		r = promoter_start(fs);
+	if (r == 0)
 		r = events_start(fs);
 	if (r == 0)
 		r = workers_start(fs, fs->options.threads);
@@ -193,6 +195,7 @@ static void tear_down(struct fs *fs)
 	if (fs->dev[0])
 		mount_detach(&fs->options, fs->dev[0]);
 	workers_stop(fs);
+	promoter_stop(fs);
 	reaper_stop(fs);
 	watch_stop(fs);
 	slow_lane_stop(fs);

@@ -63,6 +63,8 @@ static int use(struct fs *fs, uint64_t ino, int fd, const struct stat *before, b
 		r = -ESTALE;
 	if (r < 0)
 		node_release_backing(&fs->nodes, ino, to_write);
+	else if (before->st_size >= SEGFS_HUGE_PAGE)
+		promoter_look(fs, ino);
 	return r < 0 ? r : id;
 }
 
@@ -140,6 +142,8 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	node_release_backing(&fs_of(req)->nodes, ino, writes(fi->flags));
+	if (writes(fi->flags)) /* it may have grown by write(2), of which nothing else tells */
+		promoter_look(fs_of(req), ino);
 	reply(req, 0);
 }
 
@@ -286,6 +290,8 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
 		r = check_size_limit(req, fd, mode, end);
 	if (r >= 0)
 		r = allocate_as_caller(req, fd, mode, offset, length);
+	if (r == 0)
+		promoter_look(fs_of(req), ino);
 	reply(req, r);
 }
 

@@ -49,6 +49,7 @@ static int resize_as_caller(fuse_req_t req, int fd, off_t to)
 int resize(fuse_req_t req, uint64_t ino, int fd, off_t size, bool asked)
 {
 	struct stat st;
+	int r;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
@@ -57,8 +58,12 @@ int resize(fuse_req_t req, uint64_t ino, int fd, off_t size, bool asked)
 	if (size < st.st_size && !asked && !is_unused(fs_of(req), ino, fd))
 		return -EBUSY;
 	if (size > st.st_size && reserves(fs_of(req)))
-		return grow_reserved(req, ino, st.st_size, size);
-	return resize_as_caller(req, fd, size);
+		r = grow_reserved(req, ino, st.st_size, size);
+	else
+		r = resize_as_caller(req, fd, size);
+	if (r == 0 && size >= SEGFS_HUGE_PAGE)
+		promoter_look(fs_of(req), ino);
+	return r;
 }
 
 static int open_as_caller(fuse_req_t req, int fd)

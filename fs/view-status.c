@@ -97,6 +97,7 @@ void view_status_print(struct fs *fs, FILE *out)
 	print_features(fs, out);
 	fprintf(out, "Threads:\t%u\nNodes:\t%zu\n", fs->options.threads, node_count(&fs->nodes));
 	print_reaper(&fs->reaper, out);
+	fprintf(out, "Promoting:\t%" PRIu64 "\n", fs->promoter.n_segments);
 	print_events(fs, out);
 	for (unsigned i = 1; i < TRANSPORT_OPCODES; i++)
 		if (fs->transport.counts[i] > 0)
@@ -177,6 +178,9 @@ void view_metrics_print(struct fs *fs, FILE *out)
 	print_head("nodes", "gauge", "Files and directories that the kernel holds on to.", out);
 	fprintf(out, "segfs_nodes %zu\n", node_count(&fs->nodes));
 	print_removals(&fs->reaper, out);
+	print_head("promoting", "gauge", "Segments that may get huge pages when they are looked at again.",
+		   out);
+	fprintf(out, "segfs_promoting %" PRIu64 "\n", fs->promoter.n_segments);
 	print_event_files(fs, out);
 	print_requests(&fs->transport, out);
 }
