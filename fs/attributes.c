@@ -33,6 +33,7 @@ static const struct {
 	 false}, /* a walk through all of /proc: for those who ask by name */
 	{"user.shm.creator", ATTRIBUTE_CREATOR, true},
 	{SEGFS_ATTR_DTYPE, ATTRIBUTE_STORED, true},
+	{"user.shm.huge", ATTRIBUTE_HUGE, false}, /* takes longer the more memory there is */
 	{"user.shm.kind", ATTRIBUTE_KIND, true},
 	/* A tool that copied "creator" along would see its copy removed when it ends. */
 	{"user.shm.lifetime", ATTRIBUTE_LIFETIME, false},
@@ -277,6 +278,8 @@ bool attribute_is_reported_form(enum attribute attribute, const char *value, siz
 		return is_number(value, len);
 	case ATTRIBUTE_ATTACHED:
 		return is_pid_list(value, len);
+	case ATTRIBUTE_HUGE:
+		return begins_as(value, len, "#/#");
 	case ATTRIBUTE_RING:
 		return begins_as(value, len, "block capacity # committed # producer ") ||
 		       begins_as(value, len, "overwrite capacity # committed # producer ");

@@ -2,6 +2,7 @@
 #include "inspector.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,13 +11,14 @@
 #include "locks.h"
 #include "page-lock.h"
 #include "reply.h"
+#include "residency.h"
 #include "util.h"
 
 struct inspection_job {
 	struct slow_job job;
 	enum inspection what;
 	ino_t ino;
-	int page_fd; /* owned */
+	int fd; /* owned */
 	size_t size;
 };
 
@@ -41,6 +43,17 @@ static int print_locks(const struct fs *fs, const struct segfs_identity *file, i
 	return r < 0 ? r : segfs_locks_print(locks, file, SEGFS_LOCKS_TEXT, NULL, &page, out);
 }
 
+/* "2097152/8003584": bytes on huge pages, and in memory at all. */
+static int print_huge(int fd, FILE *out)
+{
+	struct segfs_residency residency;
+	int r = segfs_residency_read(fd, &residency);
+
+	if (r == 0)
+		fprintf(out, "%" PRIu64 "/%" PRIu64, residency.huge, residency.resident);
+	return r;
+}
+
 static int format(const struct fs *fs, const struct inspection_job *inspection, char **ret_text)
 {
 	const struct segfs_identity file = devices_identity(fs, inspection->ino);
@@ -51,8 +64,12 @@ static int format(const struct fs *fs, const struct inspection_job *inspection, 
 
 	if (!out)
 		return -ENOMEM;
-	r = inspection->what == INSPECT_LOCK ? print_locks(fs, &file, inspection->page_fd, out)
-					     : print_attached(&file, out);
+	if (inspection->what == INSPECT_LOCK)
+		r = print_locks(fs, &file, inspection->fd, out);
+	else if (inspection->what == INSPECT_HUGE)
+		r = print_huge(inspection->fd, out);
+	else
+		r = print_attached(&file, out);
 	if (close_text(out, &text) < 0)
 		return -ENOMEM;
 	if (r == 0)
@@ -75,22 +92,22 @@ static void inspect(struct fs *fs, struct slow_job *job)
 
 static void clear(struct slow_job *job)
 {
-	close_fd(&((struct inspection_job *)job)->page_fd);
+	close_fd(&((struct inspection_job *)job)->fd);
 }
 
-void inspector_submit(fuse_req_t req, enum inspection what, ino_t ino, int page_fd, size_t size)
+void inspector_submit(fuse_req_t req, enum inspection what, ino_t ino, int fd, size_t size)
 {
 	struct inspection_job *inspection = malloc(sizeof(*inspection));
 
 	if (!inspection) {
-		close_fd(&page_fd);
+		close_fd(&fd);
 		reply(req, -ENOMEM);
 		return;
 	}
 	*inspection = (struct inspection_job){.job = {.req = req, .run = inspect, .clear = clear},
 					      .what = what,
 					      .ino = ino,
-					      .page_fd = page_fd,
+					      .fd = fd,
 					      .size = size};
 	slow_lane_submit(fs_of(req), &inspection->job);
 }

@@ -128,15 +128,24 @@ static ssize_t read_version(fuse_req_t req, const struct target *target, char **
 	return asprintf(ret_value, "%" PRIu64, version) < 0 ? -ENOMEM : (ssize_t)strlen(*ret_value);
 }
 
-/* What is slow to find out. */
-static void inspect(fuse_req_t req, enum attribute attribute, const struct target *target, size_t size)
+static bool is_slow(enum attribute attribute)
 {
+	return attribute == ATTRIBUTE_LOCK || attribute == ATTRIBUTE_ATTACHED || attribute == ATTRIBUTE_HUGE;
+}
+
+/* What is slow to find out. Takes over `fd`, the segment open for reading. */
+static void inspect(fuse_req_t req, enum attribute attribute, const struct target *target, int fd,
+		    size_t size)
+{
+	SEGFS_CLOSE int segment_fd = fd;
 	struct fs *fs = fs_of(req);
 	ino_t ino = target->st.st_ino;
 
 	if (attribute == ATTRIBUTE_LOCK)
 		inspector_submit(req, INSPECT_LOCK, ino,
 				 control_find_of(fs, node_id(&fs->nodes, ino), target->fd), size);
+	else if (attribute == ATTRIBUTE_HUGE)
+		inspector_submit(req, INSPECT_HUGE, ino, steal_fd(&segment_fd), size);
 	else
 		inspector_submit(req, INSPECT_ATTACHED, ino, -1, size);
 }
@@ -148,8 +157,8 @@ static void get_ours(fuse_req_t req, enum attribute attribute, const char *name,
 	SEGFS_FREE char *value = NULL;
 	ssize_t n = fd;
 
-	if (fd >= 0 && (attribute == ATTRIBUTE_LOCK || attribute == ATTRIBUTE_ATTACHED)) {
-		inspect(req, attribute, target, size);
+	if (fd >= 0 && is_slow(attribute)) {
+		inspect(req, attribute, target, steal_fd(&fd), size);
 		return;
 	}
 	if (fd >= 0 && attribute == ATTRIBUTE_VERSION)
@@ -215,6 +224,28 @@ static int set_sealed(fuse_req_t req, uint64_t ino, const struct target *target,
 	return is_sealed(target) ? -EPERM : may_write(req, target->fd);
 }
 
+/* The reply comes later, and from elsewhere. */
+#define LATER 1
+
+/* "1" asks for huge pages. */
+static int set_huge(fuse_req_t req, uint64_t ino, const char *value, size_t size)
+{
+	struct fs *fs = fs_of(req);
+	struct node node;
+	int r;
+
+	if (size != 1 || *value != '1')
+		return -EINVAL;
+	if (fs->options.huge == HUGE_NEVER)
+		return -EOPNOTSUPP;
+	r = node_get(&fs->nodes, ino, &node);
+	if (r < 0)
+		return r;
+	promoter_ask(req, &node.handle);
+	return LATER;
+}
+
+/* 0, -errno, or LATER. */
 static int set_ours(fuse_req_t req, uint64_t ino, enum attribute attribute, const struct target *target,
 		    const char *name, const char *value, size_t size, int flags)
 {
@@ -229,6 +260,8 @@ static int set_ours(fuse_req_t req, uint64_t ino, enum attribute attribute, cons
 		return r;
 	if (attribute_is_reported_form(attribute, value, size))
 		return 0;
+	if (attribute == ATTRIBUTE_HUGE)
+		return set_huge(req, ino, value, size);
 	if (!attribute_is_settable(attribute))
 		return -EOPNOTSUPP;
 	if (is_sealed(target))
@@ -276,7 +309,8 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 		r = set_ours(req, ino, attribute, &target, name, value, size, flags);
 	else
 		r = change_store(req, ino, &target, name, value, size, flags, false);
-	reply(req, r);
+	if (r != LATER)
+		reply(req, r);
 }
 
 /*

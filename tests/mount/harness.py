@@ -5,7 +5,9 @@ own start and end, fails the test that used it. The environment's SEGFS names th
 """
 
 import contextlib
+import ctypes
 import errno
+import mmap
 import os
 import pathlib
 import shutil
@@ -43,6 +45,24 @@ def run(*command, **options):
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}")
     return done.stdout
+
+
+def has_huge_pages(directory):
+    """Whether a file in this directory on tmpfs can have a huge page: asked of the kernel, not of segfs."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    size, collapse, fixed = 2 << 20, 25, 0x10
+    with tempfile.TemporaryFile(dir=directory) as file:
+        file.truncate(size)
+        os.pwrite(file.fileno(), b"x", 0)
+        room = libc.mmap(None, 2 * size, 0, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+        base = libc.mmap(room + size - room % size, size, mmap.PROT_READ, mmap.MAP_SHARED | fixed, file.fileno(), 0)
+        done = libc.madvise(base, size, collapse) == 0
+        libc.munmap(room, 2 * size)
+    return done
 
 
 def unmount(path):
