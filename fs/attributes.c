@@ -15,6 +15,7 @@
 
 #include "creator.h"
 #include "lifetimes.h"
+#include "placement.h"
 #include "recipe.h"
 #include "seal.h"
 #include "util.h"
@@ -38,6 +39,7 @@ static const struct {
 	/* A tool that copied "creator" along would see its copy removed when it ends. */
 	{"user.shm.lifetime", ATTRIBUTE_LIFETIME, false},
 	{"user.shm.lock", ATTRIBUTE_LOCK, true},
+	{"user.shm.numa", ATTRIBUTE_NUMA, false}, /* the copy has its own place */
 	{SEGFS_ATTR_OFFSET, ATTRIBUTE_STORED, true},
 	{SEGFS_ATTR_ORDER, ATTRIBUTE_STORED, true},
 	{"user.shm.ring", ATTRIBUTE_RING, true},
@@ -205,6 +207,8 @@ ssize_t attribute_read(enum attribute attribute, const char *name, int fd, ino_t
 		return read_lifetime(fd, ino, ret_value);
 	if (attribute == ATTRIBUTE_SEALED)
 		return give(seal_holds(fd, ino) ? "1" : "0", ret_value);
+	if (attribute == ATTRIBUTE_NUMA)
+		return segfs_placement_get(fd, ret_value);
 	r = segfs_segment_read(fd, &segment);
 	if (r < 0)
 		return r;

@@ -22,6 +22,7 @@ enum attribute {
 	ATTRIBUTE_LOCK,
 	ATTRIBUTE_ATTACHED,
 	ATTRIBUTE_HUGE,
+	ATTRIBUTE_NUMA,
 	ATTRIBUTE_RING,
 	ATTRIBUTE_TABLE,
 	ATTRIBUTE_SLOTS,
@@ -41,7 +42,7 @@ static inline bool attribute_is_settable(enum attribute attribute)
 }
 
 /*
- * The value of a stored attribute, or of user.shm.kind, .creator, .sealed, .lifetime, .ring, .table or
+ * The value of a stored attribute, or of user.shm.kind, .creator, .sealed, .lifetime, .numa, .ring, .table or
  * .slots, of the open segment
  * (for the last also: directory) `fd`. *ret_value is to be freed. Its length, or -ENODATA, or another -errno.
  */

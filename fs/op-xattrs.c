@@ -15,6 +15,7 @@
 #include "control.h"
 #include "fresh.h"
 #include "inspector.h"
+#include "placement.h"
 #include "reply.h"
 #include "seal.h"
 #include "util.h"
@@ -245,6 +246,13 @@ static int set_huge(fuse_req_t req, uint64_t ino, const char *value, size_t size
 	return LATER;
 }
 
+static int set_numa(fuse_req_t req, uint64_t ino, const char *value, size_t size)
+{
+	SEGFS_CLOSE int fd = op_open_node(fs_of(req), ino, O_RDONLY);
+
+	return fd < 0 ? fd : segfs_placement_set(fd, value, size);
+}
+
 /* 0, -errno, or LATER. */
 static int set_ours(fuse_req_t req, uint64_t ino, enum attribute attribute, const struct target *target,
 		    const char *name, const char *value, size_t size, int flags)
@@ -262,6 +270,8 @@ static int set_ours(fuse_req_t req, uint64_t ino, enum attribute attribute, cons
 		return 0;
 	if (attribute == ATTRIBUTE_HUGE)
 		return set_huge(req, ino, value, size);
+	if (attribute == ATTRIBUTE_NUMA)
+		return set_numa(req, ino, value, size);
 	if (!attribute_is_settable(attribute))
 		return -EOPNOTSUPP;
 	if (is_sealed(target))

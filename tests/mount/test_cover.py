@@ -18,7 +18,7 @@ from multiprocessing import shared_memory
 
 import numpy as np
 
-from harness import PYTHON, SEGFS, Daemon, MountTest, main, run, unmount
+from harness import PYTHON, SEGFS, Daemon, MountTest, eventually, has_huge_pages, main, run, unmount
 
 SHM = pathlib.Path("/dev/shm")
 
@@ -65,6 +65,18 @@ class SharedMemory(CoverTest):
         self.assertIn(f"pid {os.getpid()} ".encode(), os.getxattr(SHM / segment.name, "user.shm.creator"))
         segment.unlink()
         self.assertEqual(run("ls", SHM), "")
+
+    def test_a_segment_gets_huge_pages_when_it_has_been_touched(self):
+        if not has_huge_pages(SHM):
+            self.skipTest("no huge pages to be had on this machine")
+        size = 4 << 21
+        segment = self.segment(size)
+        np.frombuffer(segment.buf, "u8")[:] = 7
+        huge = lambda: os.getxattr(SHM / segment.name, "user.shm.huge").decode()
+        eventually(lambda: huge() == f"{size}/{size}", 60, "all of it on huge pages")
+        attached = shared_memory.SharedMemory(segment.name)
+        self.addCleanup(attached.close)
+        self.assertTrue((np.frombuffer(attached.buf, "u8") == 7).all())
 
     def test_a_segment_is_typed_by_two_setfattr_and_mapped_by_numpy(self):
         segment = self.segment(3 * 4 * 8)

@@ -10,7 +10,7 @@ import threading
 import time
 import unittest
 
-from harness import PYTHON, MountTest, eventually, has_huge_pages, main, run
+from harness import PYTHON, Daemon, MountTest, eventually, has_huge_pages, main, run
 
 HUGE = 2 << 20
 PAGE = 4096
@@ -57,6 +57,12 @@ class HugeTest(MountTest):
             file.truncate(size)
             for page in pages:
                 os.pwrite(file.fileno(), b"x", page * PAGE)
+
+    def restart(self):
+        self.daemon.process.terminate()
+        self.daemon.process.wait(20)
+        self.daemon = Daemon(self.store, self.mnt, *self.options)
+        self.addCleanup(self.daemon.stop)
 
     def blocks(self, name="x"):
         return (self.store / name).stat().st_blocks * 512
@@ -388,6 +394,58 @@ for attempt in (lambda: os.getxattr(sys.argv[1], "user.shm.huge"), lambda: os.se
     def test_a_directory_has_none(self):
         with self.assertErrno(errno.ENODATA):
             os.getxattr(self.mnt, "user.shm.huge")
+
+
+class Placement(HugeTest):
+    wants_huge_pages = False
+
+    def setUp(self):
+        super().setUp()
+        (self.mnt / "x").touch()
+        try:
+            self.get()
+        except OSError as error:
+            self.assertEqual(error.errno, errno.EOPNOTSUPP)
+            with self.assertErrno(errno.EOPNOTSUPP):
+                self.set("local")
+            self.skipTest("built without libnuma, or a kernel without NUMA")
+
+    def get(self):
+        return os.getxattr(self.mnt / "x", "user.shm.numa").decode()
+
+    def set(self, value):
+        os.setxattr(self.mnt / "x", "user.shm.numa", value.encode())
+
+    def test_what_is_set_holds_for_who_maps_it_by_either_path(self):
+        self.assertEqual(self.get(), "default")
+        for value, shown in (("bind 0", "bind:0"), ("interleave", "interleave:"), ("local", "local"), ("default", "default")):
+            self.set(value)
+            self.assertEqual(self.get(), value)
+            os.truncate(self.mnt / "x", PAGE)
+            for path in (self.mnt, self.store):
+                with open(path / "x", "r+b") as file, mmap.mmap(file.fileno(), PAGE) as mapped:
+                    mapped[0] = 1
+                    with open("/proc/self/numa_maps") as maps:
+                        line = next(line for line in maps if f"{self.directory}/" in line)
+                    self.assertTrue(line.split()[1].startswith(shown), line)
+
+    def test_it_survives_the_daemon(self):
+        self.set("bind 0")
+        self.restart()
+        self.assertEqual(self.get(), "bind 0")
+
+    def test_nodes_that_are_not_there_are_einval(self):
+        for value in ("", "bind", "bind 1000", "interleave 1000", "everywhere"):
+            with self.assertErrno(errno.EINVAL):
+                self.set(value)
+        self.assertEqual(self.get(), "default")
+
+    def test_who_may_not_write_may_not_set(self):
+        os.chmod(self.store / "x", 0o644)
+        code = "import os, sys; os.setxattr(sys.argv[1], 'user.shm.numa', b'local')"
+        with self.assertRaisesRegex(AssertionError, "Permission denied"):
+            run("setpriv", "--reuid=1234", "--clear-groups", PYTHON, "-c", code, self.mnt / "x")
+        self.assertNotIn("user.shm.numa", os.listxattr(self.mnt / "x"))
 
 
 class Options(unittest.TestCase):
