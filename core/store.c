@@ -48,27 +48,34 @@ static int clone_mount(const char *path, int *ret_fd)
 
 int segfs_store_open(const char *path, struct segfs_store *ret_store)
 {
-	SEGFS_CLOSE int root = -1, proc = -1;
+	SEGFS_CLOSE int root = -1;
 	struct segfs_handle handle;
 	struct statfs fs;
-	struct stat st;
 	int r;
 
 	r = clone_mount(path, &root);
 	if (r < 0)
 		return r;
-	if (fstatfs(root, &fs) < 0 || fstat(root, &st) < 0)
+	if (fstatfs(root, &fs) < 0)
 		return -errno;
 	if (fs.f_type != TMPFS_MAGIC)
 		return -EMEDIUMTYPE;
 	r = segfs_store_handle(root, &handle);
-	if (r < 0)
-		return r;
-	proc = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (proc < 0)
-		return -errno;
+	if (r == 0)
+		r = segfs_store_adopt(root, ret_store);
+	if (r == 0)
+		steal_fd(&root); /* the store's now */
+	return r;
+}
 
-	*ret_store = (struct segfs_store){steal_fd(&root), steal_fd(&proc), st.st_dev};
+int segfs_store_adopt(int root_fd, struct segfs_store *ret_store)
+{
+	SEGFS_CLOSE int proc = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (proc < 0 || fstat(root_fd, &st) < 0)
+		return -errno;
+	*ret_store = (struct segfs_store){root_fd, steal_fd(&proc), st.st_dev};
 	return 0;
 }
 

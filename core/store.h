@@ -35,6 +35,10 @@ struct segfs_handle {
  */
 int segfs_store_open(const char *path, struct segfs_store *ret_store);
 
+/* The same of a store's root that another process has opened so. Takes `root_fd` over, unless it fails. 0 or
+ * -errno. */
+int segfs_store_adopt(int root_fd, struct segfs_store *ret_store);
+
 /* Close what segfs_store_open() opened. */
 void segfs_store_close(struct segfs_store *store);
 
