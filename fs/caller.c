@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "util.h"
 
 /* Groups of one requester; Linux allows 65,536 (NGROUPS_MAX), but who has more than these reads the list
@@ -50,6 +51,7 @@ int caller_become(fuse_req_t req)
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 	int r;
 
+	fault_point();
 	umask(ctx->umask);
 	setfsgid(ctx->gid);
 	if (ctx->uid == 0)
@@ -61,6 +63,7 @@ int caller_become(fuse_req_t req)
 
 void caller_restore(void)
 {
+	fault_point();
 	setfsuid(0);
 	setfsgid(0);
 	set_thread_groups(0, NULL);

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -194,6 +195,7 @@ static int allow_some(scmp_filter_ctx filter)
 {
 	const struct scmp_arg_cmp no_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
 	const struct scmp_arg_cmp own_umask = SCMP_A0(SCMP_CMP_EQ, CLONE_FS);
+	const struct scmp_arg_cmp thread_name = SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME);
 	const struct scmp_arg_cmp local = SCMP_A0(SCMP_CMP_EQ, AF_UNIX);
 	/* Own threads are woken up so, and a process can end itself. */
 	const struct scmp_arg_cmp self = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
@@ -204,6 +206,8 @@ static int allow_some(scmp_filter_ctx filter)
 		r = allow(filter, SCMP_SYS(mprotect), &no_code);
 	if (r == 0)
 		r = allow(filter, SCMP_SYS(unshare), &own_umask);
+	if (r == 0)
+		r = allow(filter, SCMP_SYS(prctl), &thread_name);
 	if (r == 0)
 		r = allow(filter, SCMP_SYS(socket), &local);
 	if (r == 0)

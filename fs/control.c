@@ -36,22 +36,15 @@ static int find_top(const char *path)
 }
 
 /* A clone, as the store is one: nothing keeps the mount itself from being unmounted. */
-void control_init(struct fs *fs)
+int control_open_above(const char *store)
 {
-	SEGFS_CLOSE int top = find_top(fs->options.store);
+	SEGFS_CLOSE int top = find_top(store);
 	SEGFS_CLOSE int tree = -1;
 
-	fs->control_above = -1;
 	if (top < 0)
-		return;
+		return -1;
 	tree = (int)syscall(SYS_open_tree, top, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (tree >= 0)
-		fs->control_above = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-void control_destroy(struct fs *fs)
-{
-	close_fd(&fs->control_above);
+	return tree < 0 ? -1 : openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 bool control_is_read_only(const struct fs *fs)

@@ -10,9 +10,9 @@
  */
 #include "fs.h"
 
-/* Before anything is mounted on the store: remember what is above it. */
-void control_init(struct fs *fs);
-void control_destroy(struct fs *fs);
+/* The top of the tmpfs that a store is a part of, O_RDONLY | O_DIRECTORY; to be asked for before anything is
+ * mounted on the store. A descriptor, or -1: the store is the top. */
+int control_open_above(const char *store);
 
 /*
  * Open the page of the segment `fd` (O_PATH is enough), found in the directory `dir_fd`, for reading and

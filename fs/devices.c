@@ -66,16 +66,23 @@ static void write_mounts(const struct fs *fs, ino_t root)
 		log_warning("noting the mount on %s: %s", fs->options.store, strerror(-r));
 }
 
-void devices_init(struct fs *fs, dev_t mount)
+int devices_init(struct fs *fs, dev_t mount)
 {
+	struct ledger_page *page = fs->ledger.page;
 	struct stat st;
 
+	if (page->attached) {
+		memcpy(fs->dev, page->dev, sizeof(fs->dev));
+		return 0;
+	}
 	fs->dev[0] = mount;
 	fs->dev[STORE] = fs->store.dev;
 	if (fstat(fs->store.root_fd, &st) < 0)
-		return;
+		return -errno;
 	read_former(fs, st.st_ino);
 	write_mounts(fs, st.st_ino);
+	memcpy(page->dev, fs->dev, sizeof(page->dev));
+	return 0;
 }
 
 struct segfs_identity devices_identity(const struct fs *fs, ino_t ino)

@@ -9,8 +9,9 @@
  */
 #include "fs.h"
 
-/* Fill in fs->dev: this mount's, the store's, those of former mounts. Note this mount's. */
-void devices_init(struct fs *fs, dev_t mount);
+/* Fill in fs->dev: this mount's, the store's, those of former mounts. Note this mount's. An earlier worker of
+ * the same mount has done so. 0 or -errno. */
+int devices_init(struct fs *fs, dev_t mount);
 
 /* The file with this inode number of the store, as a census knows it. */
 struct segfs_identity devices_identity(const struct fs *fs, ino_t ino);

@@ -12,27 +12,64 @@ struct dir_stream {
 	off_t offset;		/* of the next entry */
 };
 
-int dir_stream_new(int fd, struct dir_stream **ret_stream)
+/* Takes the descriptor over. */
+static int stream_new(int fd, struct dir_stream **ret_stream)
 {
-	struct dir_stream *stream = calloc(1, sizeof(*stream));
+	SEGFS_FREE struct dir_stream *stream = calloc(1, sizeof(*stream));
+	int r;
 
-	if (!stream)
-		return -ENOMEM;
-	stream->dir = fdopendir(fd);
-	if (!stream->dir) {
-		int r = -errno;
-
-		free(stream);
-		return r;
+	if (stream)
+		stream->dir = fdopendir(fd);
+	if (stream && stream->dir) {
+		*ret_stream = steal_pointer(&stream);
+		return 0;
 	}
-	*ret_stream = stream;
-	return 0;
+	r = stream ? -errno : -ENOMEM;
+	close(fd);
+	return r;
 }
 
 void dir_stream_free(struct dir_stream *stream)
 {
+	if (!stream)
+		return;
 	closedir(stream->dir);
 	free(stream);
+}
+
+void dir_stream_reply_open(fuse_req_t req, int fd, const struct fuse_file_info *fi)
+{
+	struct opened_table *opened = &fs_of(req)->opened;
+	struct fuse_file_info reply_fi = *fi;
+	struct dir_stream *stream = NULL;
+	int r = stream_new(fd, &stream);
+
+	if (r == 0)
+		reply_fi.fh = opened_add(opened, stream);
+	if (r == 0 && reply_fi.fh == 0)
+		r = -ENOMEM;
+	if (r < 0) {
+		dir_stream_free(stream);
+		reply(req, r);
+		return;
+	}
+	/* An open that was interrupted meanwhile is not followed by a RELEASEDIR. */
+	if (fuse_reply_open(req, &reply_fi) == -ENOENT)
+		dir_stream_free(opened_take(opened, reply_fi.fh));
+}
+
+int dir_stream_restore(struct fs *fs, uint64_t handle, int fd, struct dir_stream **ret_stream)
+{
+	struct dir_stream *stream, *known;
+	int r = fd < 0 ? fd : stream_new(fd, &stream);
+
+	if (r < 0)
+		return r;
+	known = opened_restore(&fs->opened, handle, stream);
+	if (known != stream)
+		dir_stream_free(stream);
+	*ret_stream = known;
+	return known ? 0 : -ENOMEM;
 }
 
 /* The entry to be sent next; NULL at the end (0) or on an error (*ret_error, -errno). */

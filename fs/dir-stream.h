@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A directory of the store that a user has open, read a reply at a time. It is kept behind fuse_file_info.fh;
- * the kernel sends one READDIR at a time for it.
+ * A directory of the store that a user has open, read a reply at a time. It is among what is opened
+ * (opened.h); the kernel sends one READDIR at a time for it.
  */
 #include <dirent.h>
 
@@ -11,8 +11,14 @@
 
 struct dir_stream;
 
-/* Takes the descriptor over, unless it fails. 0 or -errno. */
-int dir_stream_new(int fd, struct dir_stream **ret_stream);
+/* Answer an OPENDIR. Takes the descriptor over. */
+void dir_stream_reply_open(fuse_req_t req, int fd, const struct fuse_file_info *fi);
+
+/* What an earlier worker has opened by this handle: `fd`, taken over, is the directory or an -errno. 0 or
+ * -errno; *ret_stream is lent. */
+int dir_stream_restore(struct fs *fs, uint64_t handle, int fd, struct dir_stream **ret_stream);
+
+/* Takes NULL. */
 void dir_stream_free(struct dir_stream *stream);
 
 /*

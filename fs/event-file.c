@@ -31,8 +31,18 @@ bool event_file_is_readable(const struct event_file *file)
 	return file->at < file->len || file->page->broken || file->page->count > file->seen;
 }
 
+void event_file_note(struct fs *fs, const struct event_file *file)
+{
+	struct ledger_open *open = ledger_open_of(&fs->ledger, file->id);
+
+	if (open)
+		open->note = file->seen;
+}
+
+/* Noted when it has been given: it may be told a second time, but is not lost. */
 void event_file_give(struct event_file *file, fuse_req_t req, size_t size)
 {
+	struct fs *fs = fs_of(req);
 	size_t n;
 
 	if (file->at == file->len && file->page->broken) {
@@ -47,6 +57,7 @@ void event_file_give(struct event_file *file, fuse_req_t req, size_t size)
 	n = MIN(size, file->len - file->at);
 	file->at += n;
 	fuse_reply_buf(req, file->line + file->at - n, n);
+	event_file_note(fs, file);
 }
 
 /* Takes the first blocked read out of its queue. */
@@ -159,7 +170,6 @@ static void user_put(struct events *events, struct event_user *user)
 
 static int insert(struct events *events, struct event_file *file)
 {
-	file->id = ++events->last_id;
 	HASH_ADD(hh, events->files, id, sizeof(file->id), file);
 	if (!file->hh.tbl)
 		return -ENOMEM;
@@ -170,13 +180,14 @@ static int insert(struct events *events, struct event_file *file)
 }
 
 int event_file_open(struct events *events, const struct segfs_handle *segment, int page_fd, uid_t uid,
-		    int flags, uint64_t *ret_id)
+		    int flags, uint64_t id)
 {
 	SEGFS_FREE struct event_file *file = calloc(1, sizeof(*file));
 	int r = file ? find_user(events, uid, &file->user) : -ENOMEM;
 
 	if (r < 0)
 		return r;
+	file->id = id;
 	file->last = &file->first;
 	file->reads = (flags & O_ACCMODE) != O_WRONLY;
 	r = find_page(events, segment, page_fd, &file->page);
@@ -188,7 +199,6 @@ int event_file_open(struct events *events, const struct segfs_handle *segment, i
 		return r;
 	}
 	file->seen = file->page->count;
-	*ret_id = file->id;
 	steal_pointer(&file); /* the table's now */
 	return 0;
 }

@@ -77,7 +77,7 @@ void event_page_put(struct events *events, struct event_page *page);
 
 /* As events_open(). */
 int event_file_open(struct events *events, const struct segfs_handle *segment, int page_fd, uid_t uid,
-		    int flags, uint64_t *ret_id);
+		    int flags, uint64_t id);
 
 /* NULL: there is none. */
 struct event_file *event_file_find(struct events *events, uint64_t id);
@@ -87,6 +87,9 @@ void event_file_free(struct events *events, struct event_file *file);
 
 /* Is there something to be read, of the page as it was last looked at? */
 bool event_file_is_readable(const struct event_file *file);
+
+/* What it has seen, for a worker that takes over. */
+void event_file_note(struct fs *fs, const struct event_file *file);
 
 /* Answer a READ of what is readable. */
 void event_file_give(struct event_file *file, fuse_req_t req, size_t size);

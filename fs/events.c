@@ -2,6 +2,7 @@
 #include "events.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <time.h>
 
@@ -9,6 +10,7 @@
 #include "event-file.h"
 #include "fs.h"
 #include "futex.h"
+#include "journal.h"
 #include "reply.h"
 #include "util.h"
 
@@ -30,20 +32,66 @@ void events_kick(struct events *events)
  * Requests
  */
 
-int events_open(struct fs *fs, const struct segfs_handle *segment, int page_fd, uid_t uid, int flags,
-		uint64_t *ret_id)
+/* `seen`: NULL: all there is now. */
+static int open_file(struct fs *fs, const struct segfs_handle *segment, int page_fd, uid_t uid, int flags,
+		     uint64_t id, const uint64_t *seen)
 {
 	struct events *events = &fs->events;
+	struct event_file *file;
 	int r;
 
 	pthread_mutex_lock(&events->lock);
-	r = event_file_open(events, segment, page_fd, uid, flags, ret_id);
+	file = event_file_find(events, id);
+	r = file ? 0 : event_file_open(events, segment, page_fd, uid, flags, id);
+	if (!file && r == 0) {
+		file = event_file_find(events, id);
+		file->seen = seen ? *seen : file->seen;
+		event_file_note(fs, file);
+	}
 	pthread_mutex_unlock(&events->lock);
 	return r;
 }
 
+int events_open(struct fs *fs, const struct segfs_handle *segment, int page_fd, uid_t uid, int flags,
+		uint64_t ino, uint64_t *ret_id)
+{
+	uint64_t id = ledger_open_new(&fs->ledger, journal_unique(), ino, false);
+	int r;
+
+	if (id == 0)
+		return -ENFILE;
+	r = open_file(fs, segment, page_fd, uid, flags, id, NULL);
+	if (r < 0) {
+		ledger_open_free(&fs->ledger, ledger_open_of(&fs->ledger, id));
+		return r;
+	}
+	*ret_id = id;
+	return 0;
+}
+
+bool events_knows(struct fs *fs, uint64_t id)
+{
+	struct events *events = &fs->events;
+	bool known;
+
+	pthread_mutex_lock(&events->lock);
+	known = event_file_find(events, id);
+	pthread_mutex_unlock(&events->lock);
+	return known;
+}
+
+int events_restore(struct fs *fs, const struct segfs_handle *segment, int page_fd, uid_t uid, uint64_t id)
+{
+	const struct ledger_open *open = ledger_open_of(&fs->ledger, id);
+
+	const uint64_t seen = open ? open->note : 0;
+
+	return open ? open_file(fs, segment, page_fd, uid, O_RDWR, id, &seen) : -EBADF;
+}
+
 void events_close(struct fs *fs, uint64_t id)
 {
+	struct ledger_open *open = ledger_open_of(&fs->ledger, id);
 	struct events *events = &fs->events;
 	struct event_file *file;
 
@@ -52,6 +100,8 @@ void events_close(struct fs *fs, uint64_t id)
 	if (file)
 		event_file_free(events, file);
 	pthread_mutex_unlock(&events->lock);
+	if (open)
+		ledger_open_free(&fs->ledger, open);
 }
 
 /*
@@ -254,7 +304,6 @@ int events_start(struct fs *fs)
 	int r;
 
 	pthread_mutex_init(&events->lock, NULL);
-	events->last_id = (uint64_t)time(NULL) << 32; /* the kernel may know files of an earlier process */
 	r = -pthread_create(&events->thread, NULL, run, fs);
 	events->running = r == 0;
 	return r;

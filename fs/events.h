@@ -34,10 +34,9 @@ struct events {
 	pthread_mutex_t lock; /* protects what follows, and all that hangs on it */
 	bool stop;
 	struct event_page *pages; /* uthash, by segment; owned by their files */
-	struct event_file *files; /* uthash, by id; owned */
+	struct event_file *files; /* uthash, by id, which is a handle of the ledger's; owned */
 	struct event_read *reads; /* uthash, by request; owned: the blocked ones */
 	struct event_user *users; /* uthash, by uid; owned by their files */
-	uint64_t last_id;
 };
 
 /* 0 or -errno. Call events_stop() in either case. */
@@ -48,12 +47,17 @@ void events_stop(struct fs *fs);
 
 /*
  * Open the events of a segment, whose control page is open as `page_fd` for reading and writing, for the user
- * `uid`; `flags` as of open(2). *ret_id is to be closed. 0, or -EMFILE (this user has thousands), -ENFILE, or
- * -errno of mmap(2).
+ * `uid`, by the node `ino`; `flags` as of open(2). *ret_id is to be closed. 0, or -EMFILE (this user has
+ * thousands), -ENFILE, or -errno of mmap(2).
  */
 int events_open(struct fs *fs, const struct segfs_handle *segment, int page_fd, uid_t uid, int flags,
-		uint64_t *ret_id);
+		uint64_t ino, uint64_t *ret_id);
 void events_close(struct fs *fs, uint64_t id);
+
+/* Is it known to this worker? If not, open it once more as an earlier one had, whatever it has seen since. 0
+ * or as above. */
+bool events_knows(struct fs *fs, uint64_t id);
+int events_restore(struct fs *fs, const struct segfs_handle *segment, int page_fd, uid_t uid, uint64_t id);
 
 /* Answer a READ, now or when there is news; `nonblock`: now, if with EAGAIN. */
 void events_read(fuse_req_t req, uint64_t id, size_t size, bool nonblock);

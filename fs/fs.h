@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * One mount: what all parts of the daemon share. Made by main.c, the userdata of the FUSE session, alive
+ * One mount: what all parts of a worker share. Made by worker.c, the userdata of the FUSE session, alive
  * until the last thread has ended.
  */
 #include <fuse_lowlevel.h>
@@ -12,6 +12,8 @@
 #include "census.h"
 #include "events.h"
 #include "node.h"
+#include "ledger.h"
+#include "opened.h"
 #include "options.h"
 #include "passthrough.h"
 #include "promoter.h"
@@ -25,16 +27,18 @@
 #include "workers.h"
 
 struct fs {
-	struct options options;
-	struct timespec started; /* CLOCK_REALTIME */
+	struct options options; /* borrowed from main() */
+	int supervisor;		/* the socket to it (link.h), borrowed */
+	struct ledger ledger;
 	struct segfs_store store;
-	int control_above;	      /* control.h; O_RDONLY | O_DIRECTORY, owned; -1: none */
+	int control_above;	      /* control_open_above(), borrowed */
 	struct fuse_session *session; /* owned */
 	dev_t dev[SEGFS_DEVICES_MAX]; /* devices.h */
 	struct transport transport;
 	struct passthrough passthrough;
 	struct node_table nodes;
 	struct view_table views;
+	struct opened_table opened;
 	/* Held while owner, mode or ACL change through the mount and until that is noted, so that it is not
 	 * taken for a change behind it. */
 	pthread_mutex_t rights_lock;

@@ -177,9 +177,28 @@ dev_t mount_device(int mount_fd)
 	return device_of(mount_fd, "", AT_EMPTY_PATH);
 }
 
+/* On a file system of the kernel's own, which need not be mounted anywhere. */
+int mount_open_control(dev_t dev)
+{
+	SEGFS_CLOSE int context = fsopen("fusectl", FSOPEN_CLOEXEC);
+	SEGFS_CLOSE int root = -1;
+	char name[16];
+
+	if (context < 0 || fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -1;
+	root = fsmount(context, FSMOUNT_CLOEXEC, 0);
+	snprintf(name, sizeof(name), "%u", minor(dev));
+	return root < 0 ? -1 : openat(root, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+bool mount_is_attached(const struct options *options, dev_t dev)
+{
+	return device_of(AT_FDCWD, options->mountpoint, 0) == dev;
+}
+
 void mount_detach(const struct options *options, dev_t dev)
 {
-	if (device_of(AT_FDCWD, options->mountpoint, 0) != dev)
+	if (!mount_is_attached(options, dev))
 		return;
 	if (umount2(options->mountpoint, 0) == 0)
 		return;

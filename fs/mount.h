@@ -10,6 +10,7 @@
  * an ordinary user into the mount would cost a request. An inode that is looked up later has no such flaw.
  * (Linux fs/fuse/inode.c, fuse_init_inode() and ACL_DONT_CACHE.)
  */
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct options;
@@ -27,6 +28,13 @@ int mount_create(const struct options *options, const struct segfs_store *store,
 
 /* Its st_dev, as users will see it. Asks the server nothing. */
 dev_t mount_device(int mount_fd);
+
+/* A directory in which the kernel tells of the connection: in `waiting`, how many requests have not been
+ * answered. -1 if it is not to be had. */
+int mount_open_control(dev_t dev);
+
+/* Is it seen on the mountpoint? */
+bool mount_is_attached(const struct options *options, dev_t dev);
 
 /* Let it be seen on the mountpoint. Requests are answered by now. 0, or -errno after a line in the log. */
 int mount_attach(const struct options *options, int mount_fd);

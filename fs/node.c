@@ -9,12 +9,19 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "ledger.h"
 #include "util.h"
+#include "view.h"
+
+/* How long the kernel must have been without a node before that is believed, seconds: by then each FORGET has
+ * been read that was under way. */
+#define DOUBT_S 10
 
 struct node_entry {
 	struct node node;
-	UT_hash_handle hh;	 /* by node.ino */
-	UT_hash_handle hh_watch; /* by node.watch */
+	struct ledger_node *kept; /* the same for a worker that takes over, the entry's */
+	UT_hash_handle hh;	  /* by node.ino */
+	UT_hash_handle hh_watch;  /* by node.watch */
 };
 
 /* The lock of a table, held until the end of the scope. */
@@ -38,12 +45,32 @@ static struct node_entry *find(struct node_table *table, uint64_t ino)
 	return entry;
 }
 
+/* Into the ledger, whatever of the entry has changed. Names are written when they change. */
+static void keep(const struct node_entry *entry)
+{
+	const struct node *node = &entry->node;
+	struct ledger_node *kept = entry->kept;
+
+	if (!kept)
+		return;
+	kept->handle = node->handle;
+	kept->n_lookups = node->n_lookups;
+	kept->backing_id = node->backing_id;
+	kept->pinned = node->pinned;
+	kept->mode = node->told.mode;
+	kept->uid = node->told.uid;
+	kept->gid = node->told.gid;
+	kept->acl = node->told.acl;
+	kept->id = node->ino;
+}
+
 static void entry_tell(struct node_entry *entry, const struct told *told)
 {
 	int64_t judge_until_ms = MAX(entry->node.told.judge_until_ms, told->judge_until_ms);
 
 	entry->node.told = *told;
 	entry->node.told.judge_until_ms = judge_until_ms;
+	keep(entry);
 }
 
 static struct node_entry *insert(struct node_table *table, uint64_t ino, const struct segfs_handle *handle)
@@ -64,42 +91,117 @@ static struct node_entry *insert(struct node_table *table, uint64_t ino, const s
 	return entry;
 }
 
+static void entry_free(struct node_table *table, struct node_entry *entry)
+{
+	HASH_DELETE(hh, table->by_ino, entry);
+	if (entry->node.watch >= 0)
+		HASH_DELETE(hh_watch, table->by_watch, entry);
+	ledger_node_free(table->ledger, entry->kept);
+	close_fd(&entry->node.pin);
+	free(entry->node.name);
+	free(entry);
+}
+
+static struct node_entry *insert_kept(struct node_table *table, uint64_t ino,
+				      const struct segfs_handle *handle)
+{
+	struct node_entry *entry = insert(table, ino, handle);
+
+	if (!entry)
+		return NULL;
+	entry->kept = ledger_node_new(table->ledger);
+	if (entry->kept)
+		return entry;
+	entry_free(table, entry);
+	return NULL;
+}
+
 uint64_t node_id(const struct node_table *table, ino_t ino)
 {
 	return ino == table->root_ino ? NODE_ROOT : ino;
 }
 
+/* A name that cannot be had is as one that is not known. The root is there already. */
+static int restore_node(struct node_table *table, struct ledger_node *kept)
+{
+	struct node_entry *entry = find(table, kept->id) ?: insert(table, kept->id, &kept->handle);
+	struct node *node;
+
+	if (!entry)
+		return -ENOMEM;
+	entry->kept = kept;
+	node = &entry->node;
+	node->n_lookups = kept->n_lookups;
+	node->parent = kept->parent;
+	node->backing_id = kept->backing_id;
+	node->pinned = kept->pinned;
+	table->ledger->page->last_backing_id = MAX(table->ledger->page->last_backing_id, kept->backing_id);
+	node->told = (struct told){.mode = kept->mode, .uid = kept->uid, .gid = kept->gid, .acl = kept->acl};
+	if (kept->name_len != LEDGER_NAME_NONE)
+		node->name = strndup(kept->name, LEDGER_NAME_MAX);
+	return 0;
+}
+
+static void restore_opens(struct node_table *table)
+{
+	struct ledger_open *open;
+
+	for (uint32_t at = 0; (open = ledger_open_next(table->ledger, &at));) {
+		struct node_entry *entry = find(table, open->ino);
+
+		if (view_is(open->ino))
+			continue;
+		if (!entry) {
+			ledger_open_free(table->ledger, open);
+			continue;
+		}
+		entry->node.n_opens++;
+		entry->node.n_writers += open->writes;
+	}
+}
+
+static int restore(struct node_table *table)
+{
+	struct ledger_node *kept;
+	int r = 0;
+
+	for (uint32_t at = 0; r == 0 && (kept = ledger_node_next(table->ledger, &at));)
+		if (!view_is(kept->id))
+			r = restore_node(table, kept);
+	if (r == 0)
+		restore_opens(table);
+	return r;
+}
+
 int node_table_init(struct node_table *table, ino_t root_ino, const struct segfs_handle *root,
-		    const struct told *told)
+		    const struct told *told, struct ledger *ledger)
 {
 	struct node_entry *entry;
+	int r;
 
-	*table = (struct node_table){.root_ino = root_ino};
+	*table = (struct node_table){.root_ino = root_ino, .ledger = ledger};
 	pthread_mutex_init(&table->lock, NULL);
 	entry = insert(table, NODE_ROOT, root);
 	if (!entry)
 		return -ENOMEM;
 	entry->node.n_lookups = 1;
 	entry->node.told = *told;
-	return 0;
-}
-
-static void entry_free(struct node_table *table, struct node_entry *entry)
-{
-	HASH_DELETE(hh, table->by_ino, entry);
-	if (entry->node.watch >= 0)
-		HASH_DELETE(hh_watch, table->by_watch, entry);
-	close_fd(&entry->node.pin);
-	free(entry->node.name);
-	free(entry);
+	r = restore(table);
+	if (r < 0 || entry->kept)
+		return r;
+	entry->kept = ledger_node_new(ledger);
+	keep(entry);
+	return entry->kept ? 0 : -ENOMEM;
 }
 
 void node_table_destroy(struct node_table *table)
 {
 	struct node_entry *entry, *next;
 
-	HASH_ITER (hh, table->by_ino, entry, next)
+	HASH_ITER (hh, table->by_ino, entry, next) {
+		entry->kept = NULL; /* the ledger stays as it is */
 		entry_free(table, entry);
+	}
 	pthread_mutex_destroy(&table->lock);
 }
 
@@ -148,8 +250,10 @@ static int entry_move(struct node_entry *entry, uint64_t parent, const char *nam
 {
 	char *copy = NULL;
 
+	bool same_parent = entry->node.parent == parent;
+
 	entry->node.parent = parent;
-	if (name && entry->node.name && !strcmp(name, entry->node.name))
+	if (name && entry->node.name && !strcmp(name, entry->node.name) && same_parent)
 		return 0;
 	if (name) {
 		copy = strdup(name);
@@ -158,6 +262,7 @@ static int entry_move(struct node_entry *entry, uint64_t parent, const char *nam
 	}
 	free(entry->node.name);
 	entry->node.name = copy;
+	ledger_node_name(entry->kept, parent, copy);
 	return 0;
 }
 
@@ -170,7 +275,7 @@ int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle
 	bool is_new = !entry;
 
 	if (is_new)
-		entry = insert(table, id, handle);
+		entry = insert_kept(table, id, handle);
 	if (!entry)
 		return -ENOMEM;
 	if (told->nlink == 1 && entry->node.name && name &&
@@ -183,6 +288,7 @@ int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle
 	}
 	entry->node.handle = *handle;
 	entry->node.n_lookups++;
+	entry->kept->doubted_s = 0;
 	entry->node.name_ctime = told->ctime;
 	entry->node.name_nlink = told->nlink;
 	/* A directory's rights may have been used on the way; a file's are used after this. */
@@ -193,6 +299,27 @@ int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle
 	return 0;
 }
 
+/* The kernel forgets nothing that is open: what seems so has been noted by a worker that did not come to hear
+ * that nobody wanted it any more. */
+static void end_opens(struct node_table *table, uint64_t ino)
+{
+	struct ledger_open *open;
+
+	for (uint32_t at = 0; (open = ledger_open_next(table->ledger, &at));)
+		if (open->ino == ino)
+			ledger_open_free(table->ledger, open);
+}
+
+static void entry_take_out(struct node_table *table, struct node_entry *entry, struct node *ret_node)
+{
+	if (entry->node.n_opens > 0)
+		end_opens(table, entry->node.ino);
+	*ret_node = entry->node;
+	ret_node->name = NULL;
+	entry->node.pin = -1;
+	entry_free(table, entry);
+}
+
 bool node_forget(struct node_table *table, uint64_t ino, uint64_t n, struct node *ret_node)
 {
 	LOCKED(table);
@@ -201,13 +328,54 @@ bool node_forget(struct node_table *table, uint64_t ino, uint64_t n, struct node
 	if (!entry || ino == NODE_ROOT)
 		return false;
 	entry->node.n_lookups -= MIN(n, entry->node.n_lookups);
+	keep(entry);
 	if (entry->node.n_lookups > 0)
 		return false;
-	*ret_node = entry->node;
-	ret_node->name = NULL;
-	entry->node.pin = -1;
-	entry_free(table, entry);
+	entry_take_out(table, entry, ret_node);
 	return true;
+}
+
+static uint32_t now_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint32_t)now.tv_sec + 1; /* never 0 */
+}
+
+bool node_doubt(struct node_table *table, uint64_t ino, struct node *ret_node)
+{
+	LOCKED(table);
+	struct node_entry *entry = find(table, ino);
+
+	if (!entry || ino == NODE_ROOT)
+		return false;
+	if (entry->kept->doubted_s == 0)
+		entry->kept->doubted_s = now_s();
+	if (now_s() - entry->kept->doubted_s < DOUBT_S)
+		return false;
+	entry_take_out(table, entry, ret_node);
+	return true;
+}
+
+void node_trust(struct node_table *table, uint64_t ino)
+{
+	LOCKED(table);
+	struct node_entry *entry = find(table, ino);
+
+	if (entry)
+		entry->kept->doubted_s = 0;
+}
+
+void node_note_pinned(struct node_table *table, uint64_t ino)
+{
+	LOCKED(table);
+	struct node_entry *entry = find(table, ino);
+
+	if (!entry)
+		return;
+	entry->node.pinned = true;
+	keep(entry);
 }
 
 bool node_pin(struct node_table *table, uint64_t ino, int fd)
@@ -269,27 +437,57 @@ void node_settle_name(struct node_table *table, uint64_t ino)
 		entry->node.renamed = false;
 }
 
-int node_use_backing(struct node_table *table, uint64_t ino, bool writes)
+static void count_open(struct node_entry *entry, bool writes)
+{
+	entry->node.n_opens++;
+	entry->node.n_writers += writes;
+}
+
+int node_use_backing(struct node_table *table, uint64_t ino, struct node_use *use)
 {
 	LOCKED(table);
 	struct node_entry *entry = find(table, ino);
 
 	if (!entry)
 		return -ESTALE;
-	entry->node.n_opens += entry->node.backing_id > 0;
-	entry->node.n_writers += entry->node.backing_id > 0 && writes;
+	if (entry->node.backing_id == 0)
+		return 0;
+	use->handle = ledger_open_new(table->ledger, use->unique, ino, use->writes);
+	if (use->handle == 0)
+		return -ENFILE;
+	count_open(entry, use->writes);
 	return entry->node.backing_id;
 }
 
-void node_release_backing(struct node_table *table, uint64_t ino, bool writes)
+void node_release_backing(struct node_table *table, uint64_t handle)
 {
 	LOCKED(table);
-	struct node_entry *entry = find(table, ino);
+	struct ledger_open *open = ledger_open_of(table->ledger, handle);
+	struct node_entry *entry;
 
-	if (!entry)
+	if (!open)
 		return;
-	entry->node.n_opens -= entry->node.n_opens > 0;
-	entry->node.n_writers -= writes && entry->node.n_writers > 0;
+	entry = find(table, open->ino);
+	if (entry) {
+		entry->node.n_opens -= entry->node.n_opens > 0;
+		entry->node.n_writers -= open->writes && entry->node.n_writers > 0;
+	}
+	ledger_open_free(table->ledger, open);
+}
+
+bool node_find_use(struct node_table *table, struct node_use *use, uint64_t *ret_ino, int *ret_id)
+{
+	LOCKED(table);
+	struct node_entry *entry;
+	uint64_t ino;
+
+	use->handle = ledger_open_find(table->ledger, use->unique, &ino);
+	entry = use->handle ? find(table, ino) : NULL;
+	if (!entry)
+		return false;
+	*ret_ino = ino;
+	*ret_id = entry->node.backing_id;
+	return true;
 }
 
 bool node_has_writers(struct node_table *table, uint64_t ino)
@@ -312,6 +510,7 @@ bool node_take_backing(struct node_table *table, uint64_t ino, int *ret_id)
 		return false;
 	*ret_id = entry->node.backing_id;
 	entry->node.backing_id = 0;
+	keep(entry);
 	return true;
 }
 
@@ -320,8 +519,10 @@ void node_set_backing(struct node_table *table, uint64_t ino, int backing_id)
 	LOCKED(table);
 	struct node_entry *entry = find(table, ino);
 
-	if (entry)
-		entry->node.backing_id = backing_id;
+	if (!entry)
+		return;
+	entry->node.backing_id = backing_id;
+	keep(entry);
 }
 
 void node_set_watch(struct node_table *table, uint64_t ino, int watch)

@@ -8,6 +8,10 @@
  * root, whose number is the one that FUSE has for its own root, is NODE_ROOT. A node costs memory only, no
  * descriptor; it lives from the first reply that names it until the kernel forgets it. Every function may be
  * called from any thread. What this module does not do: it checks no permission and sends no notification.
+ *
+ * What another worker needs of a node is written into the ledger as it changes; how a file looked when the
+ * kernel was told of it, but for its rights, and an inotify watch are not. To a worker that takes over, each
+ * file thus looks as if it had changed since.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -15,6 +19,8 @@
 #include <sys/stat.h>
 
 #include "store.h"
+
+struct ledger;
 
 #define NODE_ROOT (UINT64_C(1) << 63)
 
@@ -47,18 +53,28 @@ struct node {
 	uint64_t n_writers; /* of these, for writing */
 	int watch;	    /* a directory's inotify watch; -1: none */
 	int pin;	    /* a descriptor that keeps a file without a name alive, owned; -1: none */
+	bool pinned;	    /* so does one of the supervisor's */
+};
+
+/* One open of a segment, by the request that asked for it. */
+struct node_use {
+	uint64_t unique; /* of the request */
+	bool writes;
+	uint64_t handle; /* is filled in: by this the kernel gives it back */
 };
 
 struct node_table {
 	pthread_mutex_t lock;
 	ino_t root_ino;		     /* the root's inode number in the store */
+	struct ledger *ledger;	     /* borrowed */
 	struct node_entry *by_ino;   /* uthash */
 	struct node_entry *by_watch; /* uthash, directories alone */
 };
 
-/* The table begins with the root, which is never forgotten. 0 or -errno. */
+/* The table begins with the root, which is never forgotten, and what the ledger has of earlier workers. 0 or
+ * -errno. */
 int node_table_init(struct node_table *table, ino_t root_ino, const struct segfs_handle *root,
-		    const struct told *told);
+		    const struct told *told, struct ledger *ledger);
 void node_table_destroy(struct node_table *table);
 
 /* Copy a node out. `ret_node->name` is NULL in the copy. 0 or -ESTALE if it is not known. */
@@ -104,9 +120,12 @@ void node_unname(struct node_table *table, uint64_t ino, uint64_t parent, const 
 void node_settle_name(struct node_table *table, uint64_t ino);
 
 /* Count an open with the node's backing id. The id, or 0 if there is none yet and so nothing was counted, or
- * -ESTALE. */
-int node_use_backing(struct node_table *table, uint64_t ino, bool writes);
-void node_release_backing(struct node_table *table, uint64_t ino, bool writes);
+ * -ESTALE, or -ENFILE. */
+int node_use_backing(struct node_table *table, uint64_t ino, struct node_use *use);
+/* One that has been released already is not counted again. */
+void node_release_backing(struct node_table *table, uint64_t handle);
+/* What an earlier worker has opened for this request: the node and its backing id. False: nothing. */
+bool node_find_use(struct node_table *table, struct node_use *use, uint64_t *ret_ino, int *ret_id);
 bool node_has_writers(struct node_table *table, uint64_t ino);
 void node_set_backing(struct node_table *table, uint64_t ino, int backing_id);
 
@@ -122,6 +141,17 @@ uint64_t node_of_watch(struct node_table *table, int watch);
 /* All node ids of this moment, for the rare cases that concern every file. A count, *ret_inos to be freed; or
  * -ENOMEM. */
 ssize_t node_list(struct node_table *table, uint64_t **ret_inos);
+
+/*
+ * The kernel, asked about the node, does not know it. That may be for a moment, or because a worker was
+ * killed when it had read that the kernel forgets it. True if it has been so for long, and nobody has it
+ * open: it is gone, and *ret_node as after node_forget().
+ */
+bool node_doubt(struct node_table *table, uint64_t ino, struct node *ret_node);
+void node_trust(struct node_table *table, uint64_t ino);
+
+/* The supervisor has a pin of it. */
+void node_note_pinned(struct node_table *table, uint64_t ino);
 
 /* How many nodes there are. */
 size_t node_count(struct node_table *table);

@@ -12,11 +12,6 @@
 #include "reply.h"
 #include "util.h"
 
-static struct dir_stream *stream_of(const struct fuse_file_info *fi)
-{
-	return (struct dir_stream *)(uintptr_t)fi->fh;
-}
-
 static int open_as_caller(fuse_req_t req, int fd)
 {
 	AS_CALLER int r = caller_become(req);
@@ -27,7 +22,6 @@ static int open_as_caller(fuse_req_t req, int fd)
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	SEGFS_CLOSE int path_fd = -1, fd = -1;
-	struct dir_stream *stream;
 	int r;
 
 	r = fresh_check_parent(req, ino);
@@ -36,19 +30,14 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (r >= 0)
 		r = fd = open_as_caller(req, path_fd);
 	if (r >= 0)
-		r = dir_stream_new(fd, &stream);
-	if (r < 0) {
+		dir_stream_reply_open(req, steal_fd(&fd), fi);
+	else
 		reply(req, r);
-		return;
-	}
-	steal_fd(&fd); /* the stream's now */
-	fi->fh = (uintptr_t)stream;
-	fuse_reply_open(req, fi);
 }
 
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	dir_stream_free(stream_of(fi));
+	dir_stream_free(opened_take(&fs_of(req)->opened, fi->fh));
 	reply(req, 0);
 }
 
@@ -108,12 +97,28 @@ static size_t add_plus(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size
 	return n;
 }
 
+/* By an earlier worker's handle the directory is opened anew: offsets are the store's, and mean the same. */
+static void read_directory(fuse_req_t req, uint64_t ino, size_t size, off_t offset, struct fuse_file_info *fi,
+			   dir_stream_add_fn add)
+{
+	struct dir_stream *stream = opened_get(&fs_of(req)->opened, fi->fh);
+	int r = 0;
+
+	if (!stream)
+		r = dir_stream_restore(fs_of(req), fi->fh,
+				       op_open_node(fs_of(req), ino, O_RDONLY | O_DIRECTORY), &stream);
+	if (r < 0)
+		reply(req, r);
+	else
+		dir_stream_reply(req, ino, size, offset, stream, add);
+}
+
 void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	dir_stream_reply(req, ino, size, offset, stream_of(fi), add_plain);
+	read_directory(req, ino, size, offset, fi, add_plain);
 }
 
 void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	dir_stream_reply(req, ino, size, offset, stream_of(fi), add_plus);
+	read_directory(req, ino, size, offset, fi, add_plus);
 }

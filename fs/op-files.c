@@ -7,6 +7,7 @@
 #include "caller.h"
 #include "fresh.h"
 #include "huge.h"
+#include "journal.h"
 #include "process.h"
 #include "reply.h"
 #include "resize.h"
@@ -44,32 +45,48 @@ static int try_open_as_caller(fuse_req_t req, int fd, int flags)
 	return MIN(opened, 0);
 }
 
+static struct node_use use_of_request(int flags)
+{
+	return (struct node_use){.unique = journal_unique(), .writes = writes(flags)};
+}
+
 /*
  * The backing id of a node for one more open. From here on it is in use, and the reaper leaves the file
  * alone. In the moment before that it may have removed it: -ESTALE, then, on which the kernel walks again and
  * finds nothing. Or it may have been sealed: -EPERM.
  */
-static int use(struct fs *fs, uint64_t ino, int fd, const struct stat *before, bool to_write)
+static int take_up(struct fs *fs, uint64_t ino, int fd, const struct stat *before, struct node_use *use)
 {
-	int id = passthrough_open(&fs->passthrough, &fs->store, &fs->nodes, ino, to_write);
+	int id = passthrough_open(&fs->passthrough, &fs->store, &fs->nodes, ino, use);
 	struct stat st;
 	int r = 0;
 
 	if (id < 0)
 		return id;
-	if (to_write && seal_holds(fd, before->st_ino))
+	if (use->writes && seal_holds(fd, before->st_ino))
 		r = -EPERM;
 	else if (before->st_nlink > 0 && fstat(fd, &st) == 0 && st.st_nlink == 0)
 		r = -ESTALE;
 	if (r < 0)
-		node_release_backing(&fs->nodes, ino, to_write);
+		node_release_backing(&fs->nodes, use->handle);
 	else if (before->st_size >= SEGFS_HUGE_PAGE)
 		promoter_look(fs, ino);
 	return r < 0 ? r : id;
 }
 
+/* Emptied by a worker that did not come to answer, it may have been written since. */
+static int empty(fuse_req_t req, uint64_t ino, int fd, bool asked)
+{
+	int r = journal_is_done() ? 0 : resize_to_empty(req, ino, fd, asked);
+
+	if (r == 0)
+		journal_done();
+	return r;
+}
+
 /* A backing id, or -errno; -EBUSY as of resize(), when *ret_number is the file's inode number. */
-static int open_segment(fuse_req_t req, uint64_t ino, int flags, bool asked, ino_t *ret_number)
+static int open_segment(fuse_req_t req, uint64_t ino, int flags, bool asked, struct node_use *use,
+			ino_t *ret_number)
 {
 	struct fs *fs = fs_of(req);
 	SEGFS_CLOSE int fd = op_open_node(fs, ino, O_PATH);
@@ -87,16 +104,16 @@ static int open_segment(fuse_req_t req, uint64_t ino, int flags, bool asked, ino
 	if (r == 0)
 		r = try_open_as_caller(req, fd, flags);
 	if (r == 0 && flags & O_TRUNC)
-		r = resize_to_empty(req, ino, fd, asked);
-	return r < 0 ? r : use(fs, ino, fd, &st, writes(flags));
+		r = empty(req, ino, fd, asked);
+	return r < 0 ? r : take_up(fs, ino, fd, &st, use);
 }
 
-static void reply_opened(fuse_req_t req, uint64_t ino, int flags, int id)
+static void reply_opened(fuse_req_t req, int id, const struct node_use *use)
 {
 	if (id < 0)
 		reply(req, id);
-	else if (reply_open(req, id) == -ENOENT)
-		node_release_backing(&fs_of(req)->nodes, ino, writes(flags));
+	else if (reply_open(req, id, use->handle) == -ENOENT)
+		node_release_backing(&fs_of(req)->nodes, use->handle);
 }
 
 /* O_TRUNC of a file that others have open. */
@@ -109,10 +126,12 @@ struct open_job {
 static void open_asked(struct resize_job *resize)
 {
 	const struct open_job *job = (const void *)resize;
+	struct node_use use = use_of_request(job->flags);
 	fuse_req_t req = resize->job.req;
 	ino_t number;
+	int id = open_segment(req, job->ino, job->flags, true, &use, &number);
 
-	reply_opened(req, job->ino, job->flags, open_segment(req, job->ino, job->flags, true, &number));
+	reply_opened(req, id, &use);
 }
 
 static void ask_to_open(fuse_req_t req, uint64_t ino, int flags, ino_t number)
@@ -130,18 +149,22 @@ static void ask_to_open(fuse_req_t req, uint64_t ino, int flags, ino_t number)
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct node_use use = use_of_request(fi->flags);
 	ino_t number = 0;
-	int r = open_segment(req, ino, fi->flags, false, &number);
+	uint64_t opened;
+	int r;
 
+	if (!journal_is_resent() || !node_find_use(&fs_of(req)->nodes, &use, &opened, &r))
+		r = open_segment(req, ino, fi->flags, false, &use, &number);
 	if (r == -EBUSY && fi->flags & O_TRUNC)
 		ask_to_open(req, ino, fi->flags, number);
 	else
-		reply_opened(req, ino, fi->flags, r);
+		reply_opened(req, r, &use);
 }
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	node_release_backing(&fs_of(req)->nodes, ino, writes(fi->flags));
+	node_release_backing(&fs_of(req)->nodes, fi->fh);
 	if (writes(fi->flags)) /* it may have grown by write(2), of which nothing else tells */
 		promoter_look(fs_of(req), ino);
 	reply(req, 0);
@@ -177,7 +200,7 @@ static int create_as_caller(fuse_req_t req, int dir, const char *name, mode_t mo
  * is to be emptied is opened as any other file is: -ESTALE makes the kernel look again, and find it.
  */
 static int finish_create(fuse_req_t req, uint64_t parent, int dir, const char *name, int fd, bool is_new,
-			 int flags, struct fuse_entry_param *ret_entry)
+			 int flags, struct fuse_entry_param *ret_entry, struct node_use *use)
 {
 	struct fs *fs = fs_of(req);
 	int r, id;
@@ -192,36 +215,69 @@ static int finish_create(fuse_req_t req, uint64_t parent, int dir, const char *n
 	r = op_entry_of(fs, parent, name, fd, ret_entry);
 	if (r < 0)
 		return r;
-	id = use(fs, ret_entry->ino, fd, &st, writes(flags));
+	id = take_up(fs, ret_entry->ino, fd, &st, use);
 	if (id < 0)
 		op_take_back(fs, ret_entry->ino, 1);
 	return id;
 }
 
 /* r is what finish_create() gave, or an earlier -errno. */
-static void reply_new_file(fuse_req_t req, int r, const struct fuse_entry_param *entry, int flags)
+static void reply_new_file(fuse_req_t req, int r, const struct fuse_entry_param *entry,
+			   const struct node_use *use)
 {
 	if (r < 0)
 		reply(req, r);
-	else if (reply_create(req, entry, r) == -ENOENT)
-		node_release_backing(&fs_of(req)->nodes, entry->ino, writes(flags));
+	else if (reply_create(req, entry, r, use->handle) == -ENOENT)
+		node_release_backing(&fs_of(req)->nodes, use->handle);
+}
+
+/* An earlier worker has done all but answer. Its lookup has been counted. */
+static bool is_opened(fuse_req_t req, uint64_t parent, const char *name, struct node_use *use,
+		      struct fuse_entry_param *ret_entry, int *ret_id)
+{
+	struct fs *fs = fs_of(req);
+	SEGFS_CLOSE int fd = -1;
+	uint64_t ino;
+
+	if (!journal_is_resent() || !node_find_use(&fs->nodes, use, &ino, ret_id))
+		return false;
+	fd = op_open_node(fs, ino, O_PATH);
+	if (fd < 0 || op_entry_of(fs, parent, name, fd, ret_entry) < 0)
+		return false;
+	op_take_back(fs, ino, 1);
+	return true;
+}
+
+/* The new file of an earlier worker, or a new one. Made by open(2), a file may be one that its maker cannot
+ * open again: O_PATH. */
+static int create(fuse_req_t req, int dir, const char *name, mode_t mode, int flags, bool *ret_is_new)
+{
+	int fd = op_open_made(req, dir, name, S_IFREG);
+
+	*ret_is_new = true;
+	return fd == -ENOENT ? create_as_caller(req, dir, name, mode, flags, ret_is_new) : fd;
 }
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
 	SEGFS_CLOSE int dir = op_open_directory(req, parent, name);
 	SEGFS_CLOSE int fd = -1;
+	struct node_use use = use_of_request(fi->flags);
 	struct fuse_entry_param entry;
 	bool is_new = false;
 	int r = dir;
 
+	if (r >= 0 && is_opened(req, parent, name, &use, &entry, &r)) {
+		reply_new_file(req, r, &entry, &use);
+		return;
+	}
 	if (r >= 0)
 		r = op_check_name(fs_of(req), name);
 	if (r == 0)
-		r = fd = create_as_caller(req, dir, name, mode, fi->flags, &is_new);
+		r = fd = create(req, dir, name, mode, fi->flags, &is_new);
 	if (r >= 0)
-		r = finish_create(req, parent, dir, name, fd, is_new, fi->flags, &entry);
-	reply_new_file(req, r, &entry, fi->flags);
+		r = finish_create(req, parent, dir, name, fd, is_new, fi->flags, &entry, &use);
+	reply_new_file(req, r, &entry, &use);
 }
 
 static int tmpfile_as_caller(fuse_req_t req, int dir, mode_t mode, int flags)
@@ -239,14 +295,19 @@ void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file
 {
 	SEGFS_CLOSE int dir = op_open_directory(req, parent, NULL);
 	SEGFS_CLOSE int fd = -1;
+	struct node_use use = use_of_request(fi->flags);
 	struct fuse_entry_param entry;
 	int r = dir;
 
+	if (r >= 0 && is_opened(req, parent, NULL, &use, &entry, &r)) {
+		reply_new_file(req, r, &entry, &use);
+		return;
+	}
 	if (r >= 0)
 		r = fd = tmpfile_as_caller(req, dir, mode, fi->flags);
 	if (r >= 0)
-		r = finish_create(req, parent, dir, NULL, fd, true, fi->flags, &entry);
-	reply_new_file(req, r, &entry, fi->flags);
+		r = finish_create(req, parent, dir, NULL, fd, true, fi->flags, &entry, &use);
+	reply_new_file(req, r, &entry, &use);
 }
 
 /*

@@ -8,6 +8,9 @@
 
 #include "caller.h"
 #include "fresh.h"
+#include "journal.h"
+#include "ledger.h"
+#include "link.h"
 #include "mount.h"
 #include "reply.h"
 #include "util.h"
@@ -25,8 +28,10 @@ static uint64_t generation_of(const struct segfs_handle *handle)
  * One of several names of a file is asked for at each use: told only of another name, we could not see that
  * this one has come to mean another file.
  */
-static double entry_timeout(const struct fuse_entry_param *entry)
+static double entry_timeout(const struct fuse_entry_param *entry, const char *name)
 {
+	if (name && strlen(name) > LEDGER_NAME_MAX)
+		return 0; /* a worker that takes over could not tell the kernel to drop it */
 	return !S_ISDIR(entry->attr.st_mode) && entry->attr.st_nlink > 1 ? 0 : entry->attr_timeout;
 }
 
@@ -51,7 +56,7 @@ int op_entry_of(struct fs *fs, uint64_t parent, const char *name, int fd, struct
 	entry.ino = node_id(&fs->nodes, entry.attr.st_ino);
 	entry.generation = generation_of(&handle);
 	entry.attr_timeout = op_timeout(fs, parent ? parent : entry.ino);
-	entry.entry_timeout = entry_timeout(&entry);
+	entry.entry_timeout = entry_timeout(&entry, name);
 	if (is_new && S_ISDIR(entry.attr.st_mode))
 		watch_add(fs, entry.ino, fd);
 	*ret_entry = entry;
@@ -108,15 +113,21 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	reply_entry(req, r, &entry);
 }
 
+void op_end_node(struct fs *fs, struct node *node)
+{
+	passthrough_close(&fs->passthrough, node->backing_id);
+	watch_remove(fs, node->watch);
+	if (node->pinned)
+		link_insist(fs->supervisor, LINK_UNPIN, node->ino);
+	close_fd(&node->pin);
+}
+
 void op_take_back(struct fs *fs, uint64_t ino, uint64_t n)
 {
 	struct node node;
 
-	if (!node_forget(&fs->nodes, ino, n, &node))
-		return;
-	passthrough_close(&fs->passthrough, node.backing_id);
-	watch_remove(fs, node.watch);
-	close_fd(&node.pin);
+	if (node_forget(&fs->nodes, ino, n, &node))
+		op_end_node(fs, &node);
 }
 
 static void forget(struct fs *fs, uint64_t ino, uint64_t n)
@@ -147,6 +158,33 @@ struct new_file {
 	const char *target; /* of a symlink */
 };
 
+/* Of a name in an open directory, 0: it leads nowhere. */
+static ino_t number_at(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : st.st_ino;
+}
+
+/*
+ * The name led nowhere when the request came first, and now it leads to what was to be made, by who asked for
+ * it. (Somebody who works in the store as the same user may have made it in between. That cannot be told.)
+ */
+int op_open_made(fuse_req_t req, int dir, const char *name, mode_t type)
+{
+	SEGFS_CLOSE int fd = -1;
+	ino_t now = number_at(dir, name);
+	struct stat st;
+
+	if (journal_before(0, now) != 0 || now == 0)
+		return -ENOENT;
+	fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || (st.st_mode & S_IFMT) != type ||
+	    st.st_uid != fuse_req_ctx(req)->uid)
+		return -ENOENT;
+	return steal_fd(&fd);
+}
+
 static int make_as_caller(fuse_req_t req, int dir, const char *name, const struct new_file *file)
 {
 	AS_CALLER int r = caller_become(req);
@@ -160,6 +198,13 @@ static int make_as_caller(fuse_req_t req, int dir, const char *name, const struc
 	else
 		r = mknodat(dir, name, file->mode, file->rdev);
 	return r < 0 ? -errno : 0;
+}
+
+static int make_once(fuse_req_t req, int dir, const char *name, const struct new_file *file)
+{
+	SEGFS_CLOSE int made = op_open_made(req, dir, name, file->mode & S_IFMT);
+
+	return made == -ENOENT ? make_as_caller(req, dir, name, file) : MIN(made, 0);
 }
 
 /* Found by its name, it may no longer be what was made: nothing is noted on the file of somebody else. */
@@ -186,7 +231,7 @@ static void make(fuse_req_t req, uint64_t parent, const char *name, const struct
 	if (r >= 0)
 		r = S_ISREG(file->mode) ? op_check_name(fs, name) : 0;
 	if (r == 0)
-		r = make_as_caller(req, dir, name, file);
+		r = make_once(req, dir, name, file);
 	if (r == 0)
 		r = finish_new(req, parent, dir, name, &entry);
 	reply_entry(req, r, &entry);
@@ -237,6 +282,17 @@ static int link_as_caller(fuse_req_t req, int fd, int dir, const char *name)
 	return r < 0 ? -errno : 0;
 }
 
+/* The name led nowhere before, and to the file now: it has been linked. */
+static int link_once(fuse_req_t req, int fd, int dir, const char *name)
+{
+	ino_t now = number_at(dir, name);
+	struct stat st;
+
+	if (journal_before(0, now) == 0 && now != 0 && fstat(fd, &st) == 0 && st.st_ino == now)
+		return 0;
+	return link_as_caller(req, fd, dir, name);
+}
+
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
 	struct fs *fs = fs_of(req);
@@ -250,7 +306,7 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name
 	if (r == 0)
 		r = check_segment_name(fs, fd, "", name);
 	if (r == 0)
-		r = link_as_caller(req, fd, dir, name);
+		r = link_once(req, fd, dir, name);
 	if (r == 0)
 		r = op_entry_of(fs, parent, name, fd, &entry);
 	if (r == 0 && S_ISREG(entry.attr.st_mode) && entry.attr.st_nlink == 1)
@@ -279,6 +335,17 @@ static struct victim victim_at(struct fs *fs, int dir, const char *name)
 	return victim;
 }
 
+/* A backing id survives this process, and is a pin as well. */
+static void pin_for_successor(struct fs *fs, const struct victim *victim)
+{
+	struct node node;
+
+	if (node_get(&fs->nodes, victim->ino, &node) < 0 || node.pinned || node.backing_id > 0)
+		return;
+	if (link_send(fs->supervisor, LINK_PIN, victim->ino, victim->fd) == 0)
+		node_note_pinned(&fs->nodes, victim->ino);
+}
+
 /*
  * The name is gone. Somebody may still have the file open, without a backing id to keep it alive (a
  * directory, a FIFO, an O_PATH descriptor); so a descriptor does, until the kernel forgets it.
@@ -294,6 +361,7 @@ static void bury(struct fs *fs, struct victim *victim, uint64_t parent, const ch
 		return;
 	sweep_look(fs);
 	fuse_lowlevel_notify_inval_inode(fs->session, victim->ino, -1, 0); /* nothing watches it any more */
+	pin_for_successor(fs, victim);
 	if (node_pin(&fs->nodes, victim->ino, victim->fd))
 		steal_fd(&victim->fd);
 }
@@ -315,6 +383,18 @@ static int clear_directory(struct fs *fs, int dir, const char *name)
 	return fd < 0 ? -errno : sweep_clear(fs, fd);
 }
 
+/* What the name led to when the request came first has gone: an earlier worker has removed it. */
+static bool is_removed(struct fs *fs, struct victim *victim)
+{
+	uint64_t before = journal_before(0, victim->ino);
+
+	if (before == 0 || before == victim->ino)
+		return false;
+	victim_clear(victim);
+	*victim = (struct victim){.fd = op_open_node(fs, before, O_PATH | O_NOFOLLOW), .ino = before};
+	return true;
+}
+
 static void remove_name(fuse_req_t req, uint64_t parent, const char *name, int flags)
 {
 	SEGFS_CLEANUP(victim_clear) struct victim victim = {.fd = -1};
@@ -324,7 +404,7 @@ static void remove_name(fuse_req_t req, uint64_t parent, const char *name, int f
 
 	if (r >= 0) {
 		victim = victim_at(fs, dir, name);
-		r = unlink_as_caller(req, dir, name, flags);
+		r = is_removed(fs, &victim) ? 0 : unlink_as_caller(req, dir, name, flags);
 		if (r == -ENOTEMPTY && clear_directory(fs, dir, name) == 0)
 			r = unlink_as_caller(req, dir, name, flags);
 	}
@@ -346,9 +426,9 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 /* The node id of a name; 0 if it leads nowhere. */
 static uint64_t node_at(struct fs *fs, int dir, const char *name)
 {
-	struct stat st;
+	ino_t ino = number_at(dir, name);
 
-	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : node_id(&fs->nodes, st.st_ino);
+	return ino ? node_id(&fs->nodes, ino) : 0;
 }
 
 static int rename_as_caller(fuse_req_t req, int dir, const char *name, int new_dir, const char *new_name,
@@ -361,32 +441,78 @@ static int rename_as_caller(fuse_req_t req, int dir, const char *name, int new_d
 	return renameat2(dir, name, new_dir, new_name, flags) < 0 ? -errno : 0;
 }
 
+/* A name, and what it leads to. */
+struct place {
+	uint64_t parent;
+	const char *name;
+	int dir; /* owned, O_PATH */
+	struct victim file;
+};
+
+static void place_clear(struct place *place)
+{
+	close_fd(&place->dir);
+	victim_clear(&place->file);
+}
+
+static int check_names(const struct fs *fs, const struct place *from, const struct place *to, unsigned flags)
+{
+	int r = check_segment_name(fs, from->dir, from->name, to->name);
+
+	if (r == 0 && flags & RENAME_EXCHANGE)
+		r = check_segment_name(fs, to->dir, to->name, from->name);
+	return r;
+}
+
+/*
+ * Both places, as they were when the request came first. True if it has been done since: the new name leads
+ * to what the old one led to. (Two names of one file: rename(2) does nothing, any number of times.)
+ */
+static bool is_renamed(struct fs *fs, struct place *from, struct place *to)
+{
+	uint64_t now, moved, replaced;
+
+	from->file.ino = node_at(fs, from->dir, from->name);
+	to->file = victim_at(fs, to->dir, to->name);
+	now = to->file.ino;
+	moved = journal_before(0, from->file.ino);
+	replaced = journal_before(1, now);
+	if (moved == 0 || now != moved || replaced == moved)
+		return false;
+	from->file.ino = moved;
+	victim_clear(&to->file);
+	to->file = (struct victim){.fd = -1, .ino = replaced};
+	if (replaced)
+		to->file.fd = op_open_node(fs, replaced, O_PATH | O_NOFOLLOW);
+	return true;
+}
+
+static void note_renamed(struct fs *fs, const struct place *from, struct place *to, unsigned flags)
+{
+	if (to->file.ino == from->file.ino)
+		return;
+	if (flags & RENAME_EXCHANGE)
+		node_move(&fs->nodes, to->file.ino, from->parent, from->name);
+	else
+		bury(fs, &to->file, to->parent, to->name);
+	node_move(&fs->nodes, from->file.ino, to->parent, to->name);
+}
+
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent, const char *newname,
 	       unsigned int flags)
 {
-	SEGFS_CLEANUP(victim_clear) struct victim target = {.fd = -1};
+	SEGFS_CLEANUP(place_clear)
+	struct place from = {parent, name, op_open_directory(req, parent, name), .file.fd = -1};
+	SEGFS_CLEANUP(place_clear)
+	struct place to = {newparent, newname, op_open_directory(req, newparent, newname), .file.fd = -1};
 	struct fs *fs = fs_of(req);
-	SEGFS_CLOSE int dir = op_open_directory(req, parent, name);
-	SEGFS_CLOSE int new_dir = op_open_directory(req, newparent, newname);
-	int r = MIN(dir, new_dir);
-	uint64_t moved = 0;
+	int r = MIN(from.dir, to.dir);
 
 	if (r >= 0)
-		r = check_segment_name(fs, dir, name, newname);
-	if (r == 0 && flags & RENAME_EXCHANGE)
-		r = check_segment_name(fs, new_dir, newname, name);
-	if (r == 0) {
-		moved = node_at(fs, dir, name);
-		target = victim_at(fs, new_dir, newname);
-		r = rename_as_caller(req, dir, name, new_dir, newname, flags);
-	}
-	/* Two names of one file: rename(2) does nothing. */
-	if (r == 0 && target.ino != moved) {
-		if (flags & RENAME_EXCHANGE)
-			node_move(&fs->nodes, target.ino, parent, name);
-		else
-			bury(fs, &target, newparent, newname);
-		node_move(&fs->nodes, moved, newparent, newname);
-	}
+		r = check_names(fs, &from, &to, flags);
+	if (r == 0 && !is_renamed(fs, &from, &to))
+		r = rename_as_caller(req, from.dir, name, to.dir, newname, flags);
+	if (r == 0)
+		note_renamed(fs, &from, &to, flags);
 	reply(req, r);
 }

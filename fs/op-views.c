@@ -35,10 +35,16 @@ static int open_as_caller(fuse_req_t req, int fd, int flags)
 	return r < 0 ? r : segfs_store_reopen(&fs_of(req)->store, fd, O_RDONLY | O_NONBLOCK | flags);
 }
 
+/* Is it made by looking at files, or for everybody? */
+static bool is_of_files(enum view_kind kind)
+{
+	return kind != VIEW_STATUS && kind != VIEW_METRICS && kind != VIEW_ORPHANS;
+}
+
 /* A view has the rights of what it shows, and mostly without that to write. */
 static void take_mode(enum view_kind kind, struct stat *st)
 {
-	if (kind == VIEW_STATUS || kind == VIEW_METRICS || kind == VIEW_ORPHANS) {
+	if (!is_of_files(kind)) {
 		st->st_uid = st->st_gid = 0;
 		st->st_mode = S_IFREG | 0444;
 	} else if (view_is_dir(kind)) {
@@ -197,7 +203,7 @@ static int open_shown(fuse_req_t req, const struct view *view, int *ret_fd)
 	int r;
 
 	r = fresh_check_path(req, view->dir);
-	if (r < 0 || view->kind == VIEW_STATUS || view->kind == VIEW_METRICS || view->kind == VIEW_ORPHANS)
+	if (r < 0 || !is_of_files(view->kind))
 		return r;
 	fd = open_subject(fs_of(req), view, O_PATH);
 	if (fd < 0)
@@ -241,7 +247,7 @@ static void open_page(fuse_req_t req, uint64_t ino, const struct view *view, str
 	else if (view->kind == VIEW_CTL)
 		op_control_open(req, ino, dir, fd, fi);
 	else
-		op_events_open(req, dir, fd, fi);
+		op_events_open(req, ino, dir, fd, fi);
 }
 
 void op_view_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -261,23 +267,44 @@ void op_view_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (r < 0)
 		reply(req, r);
 	else
-		view_file_open(req, &view, fd, fi);
+		view_file_open(req, ino, &view, fd, fi);
+}
+
+/* By an earlier worker's handle it is made anew. */
+static void read_file(fuse_req_t req, uint64_t ino, size_t size, off_t offset,
+		      const struct fuse_file_info *fi)
+{
+	struct view_file *file = opened_get(&fs_of(req)->opened, fi->fh);
+	struct view view;
+	int fd = -1, r = 0;
+
+	if (file) {
+		view_file_read(req, file, size, offset);
+		return;
+	}
+	r = get(req, ino, &view);
+	if (r == 0 && is_of_files(view.kind))
+		r = fd = open_subject(fs_of(req), &view, O_RDONLY | O_NONBLOCK);
+	if (r < 0)
+		reply(req, r);
+	else
+		view_file_read_anew(req, ino, &view, fd, fi->fh, size, offset);
 }
 
 void op_view_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
 	if (view_kind_of(ino) == VIEW_EVENTS)
-		op_events_read(req, size, fi);
+		op_events_read(req, ino, size, fi);
 	else if (view_kind_of(ino) == VIEW_CTL)
 		reply(req, -ENOSYS); /* readahead(2), as of a segment */
 	else
-		view_file_read(req, (struct view_file *)(uintptr_t)fi->fh, size, offset);
+		read_file(req, ino, size, offset, fi);
 }
 
 void op_view_write(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
 	if (view_kind_of(ino) == VIEW_EVENTS)
-		op_events_write(req, size, offset, fi);
+		op_events_write(req, ino, size, offset, fi);
 	else
 		reply(req, -ENOSYS);
 }
@@ -291,34 +318,27 @@ void op_view_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	if (view_kind_of(ino) == VIEW_CTL) {
-		passthrough_release_view(&fs->passthrough, &fs->views, ino);
+		passthrough_release_view(&fs->passthrough, &fs->views, ino, fi->fh);
 		reply(req, 0);
 		return;
 	}
-	view_file_free((struct view_file *)(uintptr_t)fi->fh);
+	view_file_close(fs, fi->fh);
 	reply(req, 0);
 }
 
 /* A directory of views is read from that of the segments. */
 void op_view_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	SEGFS_CLOSE int fd = -1;
-	struct dir_stream *stream;
 	struct view view;
-	int r;
+	int fd = -1, r;
 
 	r = get(req, ino, &view);
 	if (r == 0)
 		r = open_shown(req, &view, &fd);
-	if (r == 0)
-		r = dir_stream_new(fd, &stream);
-	if (r < 0) {
+	if (r < 0)
 		reply(req, r);
-		return;
-	}
-	steal_fd(&fd); /* the stream's now */
-	fi->fh = (uintptr_t)stream;
-	fuse_reply_open(req, fi);
+	else
+		dir_stream_reply_open(req, fd, fi);
 }
 
 /*
@@ -402,16 +422,19 @@ static void read_top(fuse_req_t req, const struct view *view, bool plus, size_t 
 static void read_view(fuse_req_t req, uint64_t ino, bool plus, size_t size, off_t offset,
 		      struct fuse_file_info *fi)
 {
+	struct fs *fs = fs_of(req);
+	struct dir_stream *stream = opened_get(&fs->opened, fi->fh);
 	struct view view;
 	int r = get(req, ino, &view);
 
+	if (r == 0 && !stream)
+		r = dir_stream_restore(fs, fi->fh, open_subject(fs, &view, O_RDONLY | O_DIRECTORY), &stream);
 	if (r < 0)
 		reply(req, r);
 	else if (view.kind == VIEW_TOP)
 		read_top(req, &view, plus, size, offset);
 	else
-		dir_stream_reply(req, ino, size, offset, (struct dir_stream *)(uintptr_t)fi->fh,
-				 plus ? add_plus : add_plain);
+		dir_stream_reply(req, ino, size, offset, stream, plus ? add_plus : add_plain);
 }
 
 void op_view_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
@@ -426,7 +449,7 @@ void op_view_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offs
 
 void op_view_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	dir_stream_free((struct dir_stream *)(uintptr_t)fi->fh);
+	dir_stream_free(opened_take(&fs_of(req)->opened, fi->fh));
 	reply(req, 0);
 }
 

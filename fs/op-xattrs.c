@@ -15,6 +15,7 @@
 #include "control.h"
 #include "fresh.h"
 #include "inspector.h"
+#include "journal.h"
 #include "placement.h"
 #include "reply.h"
 #include "seal.h"
@@ -305,12 +306,38 @@ static int change_store(fuse_req_t req, uint64_t ino, const struct target *targe
 	return r;
 }
 
+static bool has(const struct target *target, const char *name)
+{
+	char path[SEGFS_FD_PATH_MAX];
+
+	segfs_fd_path(target->fd, path);
+	return getxattr(path, name, NULL, 0) >= 0;
+}
+
+/* What is there now, and was not when the request came first, has been set by an earlier worker. */
+static int flags_of_first_time(const struct target *target, const char *name, int flags)
+{
+	bool now = has(target, name);
+
+	return !journal_before(0, now) && now ? flags & ~XATTR_CREATE : flags;
+}
+
+/* And the reverse. */
+static bool is_removed(const struct target *target, const char *name)
+{
+	bool now = has(target, name);
+
+	return journal_before(0, now) && !now;
+}
+
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
 	SEGFS_CLEANUP(target_clear) struct target target = {.fd = -1};
 	enum attribute attribute = attribute_of(name);
 	int r = target_open(req, ino, &target);
 
+	if (r == 0 && flags & XATTR_CREATE)
+		flags = flags_of_first_time(&target, name, flags);
 	if (r < 0)
 		;
 	else if (attribute == ATTRIBUTE_HIDDEN)
@@ -350,6 +377,8 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 		;
 	else if (attribute == ATTRIBUTE_HIDDEN)
 		r = -ENODATA;
+	else if (is_removed(&target, name))
+		r = 0;
 	else if (attribute_concerns(attribute, target.st.st_mode))
 		r = remove_ours(req, ino, attribute, &target, name);
 	else

@@ -175,7 +175,7 @@ static void on_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t siz
 static void on_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *handle)
 {
 	if (view_is(ino) && view_kind_of(ino) == VIEW_EVENTS) {
-		op_events_poll(req, fi, handle);
+		op_events_poll(req, ino, fi, handle);
 		return;
 	}
 	if (handle)

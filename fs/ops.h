@@ -50,6 +50,15 @@ int op_entry(struct fs *fs, uint64_t parent, int dir_fd, const char *name,
 int op_entry_of(struct fs *fs, uint64_t parent, const char *name, int fd, struct fuse_entry_param *ret_entry);
 /* `n` lookups of a node are given back, by FORGET or because the reply never was sent. */
 void op_take_back(struct fs *fs, uint64_t ino, uint64_t n);
+/* End what belongs to a node that is out of the table. */
+void op_end_node(struct fs *fs, struct node *node);
+
+/*
+ * A new file is about to be made. If an earlier worker has made it for this very request: a descriptor of it
+ * (O_PATH). Else -ENOENT, and from now on the journal has whether there is anything of that name. `type`:
+ * S_IFREG and so on.
+ */
+int op_open_made(fuse_req_t req, int dir, const char *name, mode_t type);
 
 /* Files: op-files.c */
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
@@ -95,10 +104,11 @@ void op_view_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
  * which the view was found, `segment` the segment (O_PATH).
  */
 void op_control_open(fuse_req_t req, fuse_ino_t ino, int dir, int segment, struct fuse_file_info *fi);
-void op_events_open(fuse_req_t req, int dir, int segment, struct fuse_file_info *fi);
-void op_events_read(fuse_req_t req, size_t size, struct fuse_file_info *fi);
-void op_events_write(fuse_req_t req, size_t size, off_t offset, struct fuse_file_info *fi);
-void op_events_poll(fuse_req_t req, struct fuse_file_info *fi, struct fuse_pollhandle *handle);
+void op_events_open(fuse_req_t req, fuse_ino_t ino, int dir, int segment, struct fuse_file_info *fi);
+void op_events_read(fuse_req_t req, fuse_ino_t ino, size_t size, struct fuse_file_info *fi);
+void op_events_write(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
+void op_events_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
+		    struct fuse_pollhandle *handle);
 void op_events_release(fuse_req_t req, struct fuse_file_info *fi);
 
 /*

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#include "fault.h"
 #include "log.h"
 #include "util.h"
 
@@ -143,6 +144,8 @@ static bool parse_mount_option(const char *option, struct options *options)
 		return parse_huge(option + 5, &options->huge);
 	else if (!strncmp(option, "threads=", 8))
 		return parse_threads(option + 8, &options->threads);
+	else if (!strncmp(option, "fault=", 6) && fault_set(option + 6))
+		return true;
 	else if (*option && !is_ignored(option)) {
 		log_error("unknown option '%s'; segfs --help lists what there is", option);
 		return false;
@@ -150,8 +153,14 @@ static bool parse_mount_option(const char *option, struct options *options)
 	return true;
 }
 
-static bool parse_mount_options(char *text, struct options *options)
+/* The words themselves stay whole, for a worker that is started with them. */
+static bool parse_mount_options(const char *words, struct options *options)
 {
+	SEGFS_FREE char *copy = strdup(words);
+	char *text = copy;
+
+	if (!copy)
+		return false;
 	for (char *option = strsep(&text, ","); option; option = strsep(&text, ","))
 		if (!parse_mount_option(option, options))
 			return false;
@@ -165,6 +174,7 @@ static bool parse_flags(int argc, char **argv, struct options *options, bool *re
 		{"debug", no_argument, NULL, 'd'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
+		{"worker", no_argument, NULL, 'w'}, /* for the supervisor alone: supervisor.h */
 		{NULL, 0, NULL, 0},
 	};
 	int c;
@@ -177,6 +187,9 @@ static bool parse_flags(int argc, char **argv, struct options *options, bool *re
 			/* fall through */
 		case 'f':
 			options->foreground = true;
+			break;
+		case 'w':
+			options->worker = true;
 			break;
 		case 'o':
 			if (!parse_mount_options(optarg, options))
@@ -197,9 +210,10 @@ static bool parse_flags(int argc, char **argv, struct options *options, bool *re
 	return true;
 }
 
-static char *absolute(const char *path, const char *what)
+/* A worker is given absolute ones, and must not look where only it would answer. */
+static char *absolute(const struct options *options, const char *path, const char *what)
 {
-	char *real = realpath(path, NULL);
+	char *real = options->worker ? strdup(path) : realpath(path, NULL);
 
 	if (!real)
 		log_error("%s %s: %s%s%s", what, path, strerror(errno), errno == ENOENT ? "; mkdir " : "",
@@ -221,8 +235,8 @@ enum options_result options_parse(int argc, char **argv, struct options *ret_opt
 			"a store and a mountpoint are wanted: segfs /dev/shm /mnt/shm (segfs --help tells more)");
 		return OPTIONS_BAD;
 	}
-	options.store = absolute(argv[optind], "store");
-	options.mountpoint = options.store ? absolute(argv[optind + 1], "mountpoint") : NULL;
+	options.store = absolute(&options, argv[optind], "store");
+	options.mountpoint = options.store ? absolute(&options, argv[optind + 1], "mountpoint") : NULL;
 	if (!options.mountpoint) {
 		options_clear(&options);
 		return OPTIONS_BAD;

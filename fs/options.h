@@ -15,6 +15,7 @@ enum huge_mode {
 struct options {
 	char *store, *mountpoint; /* absolute, owned */
 	bool foreground, debug;
+	bool worker;	     /* be a worker of a supervisor that runs already */
 	bool reserve;	     /* growth through SETATTR brings its pages along */
 	bool portable_names; /* of new segments */
 	enum huge_mode huge;

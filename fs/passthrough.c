@@ -20,9 +20,10 @@ struct backing_map {
 #define BACKING_OPEN  _IOW(229, 1, struct backing_map)
 #define BACKING_CLOSE _IOW(229, 2, uint32_t)
 
-void passthrough_init(struct passthrough *passthrough, int fuse_fd)
+void passthrough_init(struct passthrough *passthrough, int fuse_fd, _Atomic int32_t *last_id)
 {
 	passthrough->fd = fuse_fd;
+	passthrough->last_id = last_id;
 	pthread_mutex_init(&passthrough->lock, NULL);
 }
 
@@ -43,6 +44,16 @@ static int backing_open(const struct passthrough *passthrough, int fd)
 	return id;
 }
 
+/*
+ * Ids are given out upwards, one after the other (idr_alloc_cyclic()), and to one thread at a time: between
+ * the last that was noted and a new one there are those that nobody has noted.
+ */
+static void close_unnoted(const struct passthrough *passthrough, int new_id)
+{
+	for (int id = *passthrough->last_id + 1; id < new_id; id++)
+		passthrough_close(passthrough, id);
+}
+
 int passthrough_probe(struct passthrough *passthrough, const struct segfs_store *store)
 {
 	SEGFS_CLOSE int fd = openat(store->root_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -55,15 +66,17 @@ int passthrough_probe(struct passthrough *passthrough, const struct segfs_store 
 	id = backing_open(passthrough, fd);
 	if (id < 0)
 		return id;
+	close_unnoted(passthrough, id);
 	passthrough_close(passthrough, id);
+	*passthrough->last_id = id;
 	return 0;
 }
 
 /* The kernel takes the path from `fd` and opens that anew with the flags of each user. */
 static int register_node(struct passthrough *passthrough, struct node_table *nodes, uint64_t ino, int fd,
-			 bool writes)
+			 struct node_use *use)
 {
-	int id = node_use_backing(nodes, ino, writes);
+	int id = node_use_backing(nodes, ino, use);
 
 	if (id != 0)
 		return id;
@@ -71,7 +84,8 @@ static int register_node(struct passthrough *passthrough, struct node_table *nod
 	if (id <= 0)
 		return id;
 	node_set_backing(nodes, ino, id);
-	return node_use_backing(nodes, ino, writes);
+	*passthrough->last_id = id;
+	return node_use_backing(nodes, ino, use);
 }
 
 /*
@@ -79,10 +93,10 @@ static int register_node(struct passthrough *passthrough, struct node_table *nod
  * want the lock. (Open for writing, the id would keep the store's file from being run: ETXTBSY.)
  */
 int passthrough_open(struct passthrough *passthrough, const struct segfs_store *store,
-		     struct node_table *nodes, uint64_t ino, bool writes)
+		     struct node_table *nodes, uint64_t ino, struct node_use *use)
 {
 	SEGFS_CLOSE int fd = -1;
-	int id = node_use_backing(nodes, ino, writes);
+	int id = node_use_backing(nodes, ino, use);
 
 	if (id != 0)
 		return id;
@@ -90,14 +104,15 @@ int passthrough_open(struct passthrough *passthrough, const struct segfs_store *
 	if (fd < 0)
 		return fd;
 	pthread_mutex_lock(&passthrough->lock);
-	id = register_node(passthrough, nodes, ino, fd, writes);
+	id = register_node(passthrough, nodes, ino, fd, use);
 	pthread_mutex_unlock(&passthrough->lock);
 	return id;
 }
 
-static int register_view(struct passthrough *passthrough, struct view_table *views, uint64_t view, int fd)
+static int register_view(struct passthrough *passthrough, struct view_table *views, uint64_t view, int fd,
+			 struct node_use *use)
 {
-	int id = view_use_backing(views, view);
+	int id = view_use_backing(views, view, use);
 
 	if (id != 0)
 		return id;
@@ -105,23 +120,26 @@ static int register_view(struct passthrough *passthrough, struct view_table *vie
 	if (id <= 0)
 		return id;
 	view_set_backing(views, view, id);
-	return view_use_backing(views, view);
+	*passthrough->last_id = id;
+	return view_use_backing(views, view, use);
 }
 
-int passthrough_open_view(struct passthrough *passthrough, struct view_table *views, uint64_t view, int fd)
+int passthrough_open_view(struct passthrough *passthrough, struct view_table *views, uint64_t view, int fd,
+			  struct node_use *use)
 {
 	int id;
 
 	pthread_mutex_lock(&passthrough->lock);
-	id = register_view(passthrough, views, view, fd);
+	id = register_view(passthrough, views, view, fd, use);
 	pthread_mutex_unlock(&passthrough->lock);
 	return id;
 }
 
-void passthrough_release_view(struct passthrough *passthrough, struct view_table *views, uint64_t view)
+void passthrough_release_view(struct passthrough *passthrough, struct view_table *views, uint64_t view,
+			      uint64_t handle)
 {
 	pthread_mutex_lock(&passthrough->lock);
-	passthrough_close(passthrough, view_release_backing(views, view));
+	passthrough_close(passthrough, view_release_backing(views, view, handle));
 	pthread_mutex_unlock(&passthrough->lock);
 }
 
@@ -137,7 +155,7 @@ bool passthrough_retire(struct passthrough *passthrough, struct node_table *node
 	return unused;
 }
 
-void passthrough_close(struct passthrough *passthrough, int id)
+void passthrough_close(const struct passthrough *passthrough, int id)
 {
 	uint32_t number = (uint32_t)id;
 

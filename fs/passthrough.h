@@ -15,38 +15,43 @@
 #include <stdint.h>
 
 struct node_table;
+struct node_use;
 struct segfs_store;
 struct view_table;
 struct node;
 
 struct passthrough {
-	int fd;		      /* /dev/fuse, borrowed */
-	pthread_mutex_t lock; /* one registration at a time, so that no node gets two ids */
+	int fd;			  /* /dev/fuse, borrowed */
+	_Atomic int32_t *last_id; /* that was noted on a node, in the ledger */
+	pthread_mutex_t lock;	  /* one registration at a time, so that no node gets two ids */
 };
 
-void passthrough_init(struct passthrough *passthrough, int fuse_fd);
+void passthrough_init(struct passthrough *passthrough, int fuse_fd, _Atomic int32_t *last_id);
 
 /*
  * Is passthrough to be had on this connection, for files of this store? Tried with a real file without a
- * name. 0, or -errno: -EPERM means a process without CAP_SYS_ADMIN in the initial user namespace.
+ * name. 0, or -errno: -EPERM means a process without CAP_SYS_ADMIN in the initial user namespace. An id that
+ * a killed worker has got and not noted, which would keep its file for ever, is ended.
  */
 int passthrough_probe(struct passthrough *passthrough, const struct segfs_store *store);
 
 /* The backing id of a node for one more open, registered if need be. Call as root. A positive id, or -errno.
  */
 int passthrough_open(struct passthrough *passthrough, const struct segfs_store *store,
-		     struct node_table *nodes, uint64_t ino, bool writes);
+		     struct node_table *nodes, uint64_t ino, struct node_use *use);
 
 /*
  * The same for one more open of a view, which shows what is in the open file `fd`. The id is that of the
  * first of its opens at present, and ends with the last of them: passthrough_release_view().
  */
-int passthrough_open_view(struct passthrough *passthrough, struct view_table *views, uint64_t view, int fd);
-void passthrough_release_view(struct passthrough *passthrough, struct view_table *views, uint64_t view);
+int passthrough_open_view(struct passthrough *passthrough, struct view_table *views, uint64_t view, int fd,
+			  struct node_use *use);
+void passthrough_release_view(struct passthrough *passthrough, struct view_table *views, uint64_t view,
+			      uint64_t handle);
 
 /* An id kept for later keeps the file open, which a lease on it would notice. End that of a node which nobody
  * has open through the mount. False if somebody has. */
 bool passthrough_retire(struct passthrough *passthrough, struct node_table *nodes, uint64_t ino);
 
 /* End an id; 0 is none. Files opened with it, and their mappings, live on. */
-void passthrough_close(struct passthrough *passthrough, int id);
+void passthrough_close(const struct passthrough *passthrough, int id);

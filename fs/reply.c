@@ -27,9 +27,9 @@ struct create_out {
 _Static_assert(sizeof(struct create_out) == sizeof(struct fuse_entry_out) + sizeof(struct open_out),
 	       "no padding");
 
-static struct open_out passthrough_to(int backing_id)
+static struct open_out passthrough_to(int backing_id, uint64_t handle)
 {
-	return (struct open_out){.open_flags = OPEN_FLAGS, .backing_id = backing_id};
+	return (struct open_out){.fh = handle, .open_flags = OPEN_FLAGS, .backing_id = backing_id};
 }
 
 static struct fuse_attr attr_of(const struct stat *st)
@@ -53,9 +53,9 @@ static struct fuse_attr attr_of(const struct stat *st)
 	};
 }
 
-int reply_open(fuse_req_t req, int backing_id)
+int reply_open(fuse_req_t req, int backing_id, uint64_t handle)
 {
-	struct open_out out = passthrough_to(backing_id);
+	struct open_out out = passthrough_to(backing_id, handle);
 
 	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
 }
@@ -67,7 +67,7 @@ int reply_open_stream(fuse_req_t req, uint64_t fh)
 	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
 }
 
-int reply_create(fuse_req_t req, const struct fuse_entry_param *entry, int backing_id)
+int reply_create(fuse_req_t req, const struct fuse_entry_param *entry, int backing_id, uint64_t handle)
 {
 	struct create_out out = {
 		.entry =
@@ -78,7 +78,7 @@ int reply_create(fuse_req_t req, const struct fuse_entry_param *entry, int backi
 				.attr_valid = (uint64_t)entry->attr_timeout,
 				.attr = attr_of(&entry->attr),
 			},
-		.open = passthrough_to(backing_id),
+		.open = passthrough_to(backing_id, handle),
 	};
 
 	return fuse_reply_buf(req, (const char *)&out, sizeof(out));

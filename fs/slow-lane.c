@@ -7,6 +7,7 @@
 
 #include "caller.h"
 #include "fs.h"
+#include "journal.h"
 #include "log.h"
 #include "reply.h"
 
@@ -44,6 +45,7 @@ static void *run(void *data)
 	if (r < 0)
 		log_error("unshare: %s", strerror(-r));
 	while ((job = take(&fs->slow_lane))) {
+		journal_resume(job->unique);
 		job->run(fs, job);
 		job_free(job);
 	}
@@ -89,6 +91,7 @@ void slow_lane_submit(struct fs *fs, struct slow_job *job)
 	struct slow_lane *lane = &fs->slow_lane;
 
 	job->next = NULL;
+	job->unique = journal_unique();
 	pthread_mutex_lock(&lane->lock);
 	*lane->last = job;
 	lane->last = &job->next;

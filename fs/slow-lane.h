@@ -15,6 +15,7 @@ struct fs;
 struct slow_job {
 	struct slow_job *next; /* the queue's */
 	fuse_req_t req;
+	uint64_t unique; /* the request's number (journal.h), the lane's */
 	/* Replies to the request, in the lane's thread, which may become the requester (caller.h). */
 	void (*run)(struct fs *fs, struct slow_job *job);
 	/* Ends what the job owns, but not the job; NULL: nothing. Called whether it has run or not. */

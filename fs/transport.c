@@ -7,7 +7,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "fs.h"
+#include "journal.h"
+#include "ledger.h"
+#include "log.h"
 #include "util.h"
 
 /* Kernel ABI that older copies of <linux/fuse.h> lack. */
@@ -17,6 +21,7 @@
 #ifndef FUSE_HANDLE_KILLPRIV_V2
 #define FUSE_HANDLE_KILLPRIV_V2 (1 << 28)
 #endif
+#define NOTIFY_RESEND		    7
 #define FLAGS2_DIRECT_IO_ALLOW_MMAP (UINT32_C(1) << (36 - 32))
 #define FLAGS2_PASSTHROUGH	    (UINT32_C(1) << (37 - 32))
 
@@ -43,32 +48,88 @@ bool transport_has_passthrough(const struct transport *transport)
 	return transport->offers & FLAGS2_PASSTHROUGH;
 }
 
-static void note_request(struct transport *transport, const char *request, size_t len)
+/* The kernel polls a file: libfuse keeps the handle by which it wants to be told to itself. */
+static void note_poll(struct ledger *ledger, const char *request, size_t len)
 {
+	struct fuse_poll_in in;
+	struct ledger_open *open;
+
+	if (len < sizeof(struct fuse_in_header) + sizeof(in))
+		return;
+	memcpy(&in, request + sizeof(struct fuse_in_header), sizeof(in));
+	open = in.flags & FUSE_POLL_SCHEDULE_NOTIFY ? ledger_open_of(ledger, in.fh) : NULL;
+	if (open)
+		open->poll = in.kh;
+}
+
+/* False: it is to be refused. */
+static bool note_request(struct fs *fs, const char *request, size_t len)
+{
+	struct transport *transport = &fs->transport;
 	struct fuse_in_header header;
 	struct fuse_init_in init;
 
 	if (len < sizeof(header))
-		return;
+		return true;
 	memcpy(&header, request, sizeof(header));
-	atomic_fetch_add_explicit(&transport->counts[header.opcode < TRANSPORT_OPCODES ? header.opcode : 0],
-				  1, memory_order_relaxed);
-	if (header.opcode != FUSE_INIT)
-		return;
+	atomic_fetch_add_explicit(
+		&transport->page->counts[header.opcode < TRANSPORT_OPCODES ? header.opcode : 0], 1,
+		memory_order_relaxed);
+	if (header.opcode != FUSE_INIT) {
+		bool wanted = journal_begin(header.unique);
+
+		if (header.opcode == FUSE_POLL)
+			note_poll(&fs->ledger, request, len);
+		if (wanted)
+			fault_request(transport_opcode_name(header.opcode));
+		fault_point();
+		return wanted;
+	}
 	transport->init_unique = header.unique;
 	memset(&init, 0, sizeof(init));
 	memcpy(&init, request + sizeof(header), MIN(len - sizeof(header), sizeof(init)));
 	transport->offers = init.flags & FUSE_INIT_EXT ? init.flags2 : 0;
+	return true;
+}
+
+static ssize_t replay_init(struct transport *transport, void *buf, size_t len)
+{
+	size_t n = MIN(transport->page->init_len, len);
+
+	transport->replay = false;
+	memcpy(buf, transport->page->init, n);
+	return (ssize_t)n;
+}
+
+/* What has crashed one worker after the other is an error to who asked for it. */
+static void refuse(int fd, const char *request)
+{
+	struct fuse_out_header reply = {.len = sizeof(reply), .error = -EIO};
+	struct fuse_in_header header;
+
+	memcpy(&header, request, sizeof(header));
+	reply.unique = header.unique;
+	log_error("a request (%s) that has crashed several workers is refused",
+		  transport_opcode_name(header.opcode) ?: "other");
+	if (write(fd, &reply, sizeof(reply)) < 0)
+		log_error("/dev/fuse: %s", strerror(errno));
+	journal_end();
 }
 
 static ssize_t read_request(int fd, void *buf, size_t len, void *userdata)
 {
 	struct fs *fs = userdata;
-	ssize_t n = read(fd, buf, len);
+	ssize_t n;
 
-	if (n > 0)
-		note_request(&fs->transport, buf, (size_t)n);
-	return n;
+	if (fs->transport.replay)
+		n = replay_init(&fs->transport, buf, len);
+	else
+		n = read(fd, buf, len);
+	if (n <= 0 || note_request(fs, buf, (size_t)n))
+		return n;
+	refuse(fd, buf);
+	errno = EAGAIN; /* nothing to be done about it */
+	return -1;
 }
 
 /* Only for the one reply: the flags must be right before the kernel sees the first request. */
@@ -89,23 +150,63 @@ static ssize_t write_init_reply(int fd, const struct iovec *iov, int count, cons
 	return writev(fd, amended, 2);
 }
 
+static ssize_t write_ordinary(int fd, const struct iovec *iov, int count)
+{
+	ssize_t n;
+
+	fault_point();
+	n = writev(fd, iov, count);
+	fault_point();
+	return n;
+}
+
 static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
 {
 	struct fs *fs = userdata;
 	struct fuse_out_header header;
+	ssize_t n;
 
 	memcpy(&header, iov[0].iov_base, sizeof(header));
 	if (header.unique == 0 || header.unique != fs->transport.init_unique)
-		return writev(fd, iov, count);
+		return write_ordinary(fd, iov, count);
 	fs->transport.init_unique = 0;
-	return header.error ? writev(fd, iov, count) : write_init_reply(fd, iov, count, &fs->transport);
+	n = header.error ? writev(fd, iov, count) : write_init_reply(fd, iov, count, &fs->transport);
+	/* An earlier worker has replied. */
+	return n < 0 && errno == ENOENT ? (ssize_t)header.len : n;
 }
 
-int transport_attach(struct transport *transport, struct fuse_session *session, int fd)
+int transport_keep_init(int fd, struct ledger_page *page)
+{
+	char request[FUSE_MIN_READ_BUFFER];
+	ssize_t n;
+
+	do
+		n = read(fd, request, sizeof(request));
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	if ((size_t)n > sizeof(page->init))
+		return -EPROTO;
+	memcpy(page->init, request, (size_t)n);
+	page->init_len = (uint32_t)n;
+	return 0;
+}
+
+int transport_resend(const struct transport *transport)
+{
+	const struct fuse_out_header header = {.len = sizeof(header), .error = NOTIFY_RESEND};
+
+	return write(transport->fd, &header, sizeof(header)) < 0 ? -errno : 0;
+}
+
+int transport_attach(struct transport *transport, struct fuse_session *session, int fd,
+		     struct ledger_page *page)
 {
 	static const struct fuse_custom_io io = {.writev = write_reply, .read = read_request};
 
 	transport->fd = fd;
+	transport->page = page;
+	transport->replay = true;
 	return fuse_session_custom_io(session, &io, fd);
 }
 
@@ -121,6 +222,15 @@ int transport_expire_entry(struct transport *transport, uint64_t parent, const c
 	};
 
 	header.len = (uint32_t)(sizeof(header) + sizeof(body) + len + 1);
+	return writev(transport->fd, iov, COUNT_OF(iov)) < 0 ? -errno : 0;
+}
+
+int transport_notify_poll(const struct transport *transport, uint64_t handle)
+{
+	struct fuse_notify_poll_wakeup_out body = {.kh = handle};
+	struct fuse_out_header header = {.len = sizeof(header) + sizeof(body), .error = FUSE_NOTIFY_POLL};
+	struct iovec iov[] = {{&header, sizeof(header)}, {&body, sizeof(body)}};
+
 	return writev(transport->fd, iov, COUNT_OF(iov)) < 0 ? -errno : 0;
 }
 

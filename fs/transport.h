@@ -5,14 +5,17 @@
  * The wire to the kernel: /dev/fuse with two things added that libfuse before 3.17 does not know.
  *
  * The INIT reply is amended on its way out, to turn on FUSE_PASSTHROUGH, FUSE_HANDLE_KILLPRIV_V2 and, so that
- * views can be mapped, FUSE_DIRECT_IO_ALLOW_MMAP; and requests are counted by kind on their way in. Needs no
- * patched libfuse, and is the same code with every version since 3.13 (fuse_session_custom_io()).
+ * views can be mapped, FUSE_DIRECT_IO_ALLOW_MMAP; and requests are counted by kind on their way in, and begun
+ * in the journal. The kernel sends its INIT once: the supervisor has read it, and each worker is given it
+ * again, and its reply dropped if an earlier worker has replied. Needs no patched libfuse, and is the same
+ * code with every version since 3.13 (fuse_session_custom_io()).
  */
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct fuse_session;
+struct ledger_page;
 
 #define TRANSPORT_OPCODES 64 /* opcodes 0..63 one by one; higher ones are counted as 0 */
 
@@ -20,12 +23,21 @@ struct transport {
 	int fd;			      /* /dev/fuse, borrowed from the session's owner */
 	_Atomic uint64_t init_unique; /* of the INIT request that waits for its reply; 0: none */
 	_Atomic uint32_t offers;      /* the second word of flags of the kernel's INIT */
-	_Atomic uint64_t counts[TRANSPORT_OPCODES];
+	bool replay;		      /* the kept INIT comes next */
+	struct ledger_page *page;     /* INIT and counts, borrowed */
 };
 
-/* Make `session`, whose userdata is the struct fs around `transport`, read from and write to `fd`. 0 or
+/* The supervisor's part: wait for the kernel's INIT and keep it. 0 or -errno. */
+int transport_keep_init(int fd, struct ledger_page *page);
+
+/* Make `session`, whose userdata is the struct fs around `transport`, read from and write to `fd`, beginning
+ * with the kept INIT. 0 or -errno. */
+int transport_attach(struct transport *transport, struct fuse_session *session, int fd,
+		     struct ledger_page *page);
+
+/* The kernel shall send again what has been read, by whomever, and not answered. Since Linux 6.9. 0 or
  * -errno. */
-int transport_attach(struct transport *transport, struct fuse_session *session, int fd);
+int transport_resend(const struct transport *transport);
 
 /* Known after INIT. */
 bool transport_has_passthrough(const struct transport *transport);
@@ -36,6 +48,10 @@ bool transport_has_passthrough(const struct transport *transport);
  * the name.
  */
 int transport_expire_entry(struct transport *transport, uint64_t parent, const char *name);
+
+/* Whoever polls a file shall look again: by the handle that the ledger has of it (libfuse only knows those of
+ * this process). 0 or -errno. */
+int transport_notify_poll(const struct transport *transport, uint64_t handle);
 
 /* The name of a request kind, as the kernel's header has it; NULL if it has none. */
 const char *transport_opcode_name(unsigned opcode);

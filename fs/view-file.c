@@ -11,6 +11,7 @@
 #include <segfs/segment.h>
 
 #include "image.h"
+#include "journal.h"
 #include "reply.h"
 #include "textview.h"
 #include "util.h"
@@ -22,6 +23,7 @@
 static _Atomic size_t rendered;
 
 struct view_file {
+	uint64_t id; /* of its node */
 	enum view_kind kind;
 	uint64_t dir; /* of its segment, as struct view has it */
 	int fd;	      /* the segment, open for reading, or a copy of what is shown of it; owned; -1: none */
@@ -32,7 +34,7 @@ struct view_file {
 	size_t n_charged; /* of `rendered` */
 };
 
-void view_file_free(struct view_file *file)
+static void file_free(struct view_file *file)
 {
 	if (!file)
 		return;
@@ -46,7 +48,7 @@ void view_file_free(struct view_file *file)
 
 static void file_cleanup(struct view_file **file)
 {
-	view_file_free(*file);
+	file_free(*file);
 }
 #define FREE_FILE SEGFS_CLEANUP(file_cleanup)
 
@@ -219,7 +221,7 @@ static int open_content(fuse_req_t req, struct view_file *file)
 }
 
 /* Takes the descriptor over, whatever comes of it. */
-static int file_new(const struct view *view, int fd, struct view_file **ret_file)
+static int file_new(uint64_t id, const struct view *view, int fd, struct view_file **ret_file)
 {
 	FREE_FILE struct view_file *file = calloc(1, sizeof(*file));
 	int r = 0;
@@ -228,6 +230,7 @@ static int file_new(const struct view *view, int fd, struct view_file **ret_file
 		close_fd(&fd);
 		return -ENOMEM;
 	}
+	file->id = id;
 	file->kind = view->kind;
 	file->dir = view->dir;
 	file->fd = fd;
@@ -239,6 +242,33 @@ static int file_new(const struct view *view, int fd, struct view_file **ret_file
 	return 0;
 }
 
+/*
+ * The handle of a new one. In the ledger is how long it is: made anew by another worker, it may come out
+ * longer or shorter, and whoever has read it to its end shall not read on.
+ */
+static uint64_t keep_open(struct fs *fs, struct view_file *file)
+{
+	uint64_t handle = ledger_open_new(&fs->ledger, journal_unique(), file->id, false);
+	struct ledger_open *open = ledger_open_of(&fs->ledger, handle);
+
+	if (!open)
+		return 0;
+	open->note = file->n_bytes;
+	if (opened_restore(&fs->opened, handle, file))
+		return handle;
+	ledger_open_free(&fs->ledger, open);
+	return 0;
+}
+
+void view_file_close(struct fs *fs, uint64_t handle)
+{
+	struct ledger_open *open = ledger_open_of(&fs->ledger, handle);
+
+	file_free(opened_take(&fs->opened, handle));
+	if (open)
+		ledger_open_free(&fs->ledger, open);
+}
+
 /* Takes the file over. Read by the bytes and not by pages: a cache of the kernel's would only show what was.
  */
 static void open_now(fuse_req_t req, struct view_file *file, const struct fuse_file_info *fi)
@@ -246,16 +276,19 @@ static void open_now(fuse_req_t req, struct view_file *file, const struct fuse_f
 	struct fuse_file_info opened = *fi;
 	int r = open_content(req, file);
 
+	if (r == 0)
+		opened.fh = keep_open(fs_of(req), file);
+	if (r == 0 && opened.fh == 0)
+		r = -ENOMEM;
 	if (r < 0) {
-		view_file_free(file);
+		file_free(file);
 		reply(req, r);
 		return;
 	}
-	opened.fh = (uintptr_t)file;
 	opened.direct_io = 1;
 	/* An open that was interrupted meanwhile is not followed by a RELEASE. */
 	if (fuse_reply_open(req, &opened) == -ENOENT)
-		view_file_free(file);
+		view_file_close(fs_of(req), opened.fh);
 }
 
 struct open_job {
@@ -273,7 +306,7 @@ static void run_open(struct fs *fs, struct slow_job *job)
 
 static void clear_open(struct slow_job *job)
 {
-	view_file_free(((struct open_job *)job)->file);
+	file_free(((struct open_job *)job)->file);
 }
 
 /* Takes the file over. */
@@ -282,7 +315,7 @@ static void open_later(fuse_req_t req, struct view_file *file, const struct fuse
 	struct open_job *open = malloc(sizeof(*open));
 
 	if (!open) {
-		view_file_free(file);
+		file_free(file);
 		reply(req, -ENOMEM);
 		return;
 	}
@@ -291,10 +324,11 @@ static void open_later(fuse_req_t req, struct view_file *file, const struct fuse
 	slow_lane_submit(fs_of(req), &open->job);
 }
 
-void view_file_open(fuse_req_t req, const struct view *view, int fd, const struct fuse_file_info *fi)
+void view_file_open(fuse_req_t req, uint64_t id, const struct view *view, int fd,
+		    const struct fuse_file_info *fi)
 {
 	struct view_file *file;
-	int r = file_new(view, fd, &file);
+	int r = file_new(id, view, fd, &file);
 
 	if (r < 0)
 		reply(req, r);
@@ -346,4 +380,81 @@ void view_file_read(fuse_req_t req, struct view_file *file, size_t size, off_t o
 		reply(req, (int)n);
 	else
 		fuse_reply_buf(req, buf, (size_t)n);
+}
+
+struct read_job {
+	struct slow_job job;
+	struct view_file *file; /* owned */
+	uint64_t handle;
+	size_t size;
+	off_t offset;
+};
+
+/* What was shorter ends where it did. */
+static void cut(struct fs *fs, uint64_t handle, struct view_file *file)
+{
+	const struct ledger_open *open = ledger_open_of(&fs->ledger, handle);
+
+	if (open && file->kind != VIEW_NPY)
+		file->n_bytes = MIN(file->n_bytes, open->note);
+}
+
+/* Another READ of the same may have been quicker. */
+static int restore(fuse_req_t req, struct read_job *read, struct view_file **ret_file)
+{
+	struct fs *fs = fs_of(req);
+	struct view_file *known = opened_get(&fs->opened, read->handle);
+	int r = known ? 0 : open_content(req, read->file);
+
+	if (r < 0)
+		return r;
+	if (!known) {
+		cut(fs, read->handle, read->file);
+		known = opened_restore(&fs->opened, read->handle, read->file);
+		if (known == read->file)
+			read->file = NULL; /* the table's now */
+	}
+	*ret_file = known;
+	return known ? 0 : -ENOMEM;
+}
+
+static void run_read(struct fs *fs, struct slow_job *job)
+{
+	struct read_job *read = (void *)job;
+	struct view_file *file;
+	int r = restore(job->req, read, &file);
+
+	if (r < 0)
+		reply(job->req, r);
+	else
+		view_file_read(job->req, file, read->size, read->offset);
+}
+
+static void clear_read(struct slow_job *job)
+{
+	file_free(((struct read_job *)job)->file);
+}
+
+void view_file_read_anew(fuse_req_t req, uint64_t id, const struct view *view, int fd, uint64_t handle,
+			 size_t size, off_t offset)
+{
+	struct read_job *read = malloc(sizeof(*read));
+	struct view_file *file;
+	int r = file_new(id, view, fd, &file);
+
+	if (r == 0 && !read) {
+		file_free(file);
+		r = -ENOMEM;
+	}
+	if (r < 0) {
+		free(read);
+		reply(req, r);
+		return;
+	}
+	*read = (struct read_job){.job = {.req = req, .run = run_read, .clear = clear_read},
+				  .file = file,
+				  .handle = handle,
+				  .size = size,
+				  .offset = offset};
+	slow_lane_submit(fs_of(req), &read->job);
 }

@@ -22,14 +22,21 @@ struct view_file;
  */
 off_t view_file_size(enum view_kind kind, int fd);
 
-/* Answer an OPEN of the view, at once or in the slow lane; `fd` is the segment, open for reading as the
- * requester, or -1 where the view is not of one. Takes `fd` over. */
-void view_file_open(fuse_req_t req, const struct view *view, int fd, const struct fuse_file_info *fi);
+/* Answer an OPEN of the view with this node id, at once or in the slow lane; `fd` is the segment, open for
+ * reading as the requester, or -1 where the view is not of one. Takes `fd` over. */
+void view_file_open(fuse_req_t req, uint64_t id, const struct view *view, int fd,
+		    const struct fuse_file_info *fi);
 
 /* Answer a READ. */
 void view_file_read(fuse_req_t req, struct view_file *file, size_t size, off_t offset);
 
-void view_file_free(struct view_file *file);
+/* Answer a READ of what an earlier worker has opened by this handle: it is made anew, of `fd`, which is taken
+ * over, as by view_file_open(). */
+void view_file_read_anew(fuse_req_t req, uint64_t id, const struct view *view, int fd, uint64_t handle,
+			 size_t size, off_t offset);
+
+/* RELEASE. */
+void view_file_close(struct fs *fs, uint64_t handle);
 
 /*
  * The views that are made as a whole. Each prints all of its text, or returns -errno. They run in the slow

@@ -15,7 +15,7 @@ static int64_t uptime_s(const struct fs *fs)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec - fs->started.tv_sec;
+	return now.tv_sec - fs->ledger.page->started.tv_sec;
 }
 
 /* Names of the store can hold anything: in a line they are escaped as Prometheus has it. */
@@ -90,9 +90,18 @@ static void print_events(struct fs *fs, FILE *out)
 	fprintf(out, "EventFiles:\t%zu\nEventReaders:\t%zu\n", n_files, n_reads);
 }
 
+/* The worker that answers, and what became of those before it. */
+static void print_worker(const struct ledger_page *page, FILE *out)
+{
+	fprintf(out, "Worker:\t%d\nRestarts:\t%" PRIu32 "\nResent:\t%" PRIu64 "\nLongestStall:\t%.1f ms\n",
+		getpid(), page->n_workers - 1, page->n_resent, (double)page->longest_stall_ns / 1e6);
+}
+
 void view_status_print(struct fs *fs, FILE *out)
 {
-	fprintf(out, "Version:\t%s\nPid:\t%d\nUptime:\t%" PRId64 "\n", SEGFS_VERSION, getpid(), uptime_s(fs));
+	fprintf(out, "Version:\t%s\nPid:\t%d\nUptime:\t%" PRId64 "\n", SEGFS_VERSION,
+		fs->ledger.page->supervisor, uptime_s(fs));
+	print_worker(fs->ledger.page, out);
 	print_store(fs, out);
 	print_features(fs, out);
 	fprintf(out, "Threads:\t%u\nNodes:\t%zu\n", fs->options.threads, node_count(&fs->nodes));
@@ -100,9 +109,9 @@ void view_status_print(struct fs *fs, FILE *out)
 	fprintf(out, "Promoting:\t%" PRIu64 "\n", fs->promoter.n_segments);
 	print_events(fs, out);
 	for (unsigned i = 1; i < TRANSPORT_OPCODES; i++)
-		if (fs->transport.counts[i] > 0)
+		if (fs->ledger.page->counts[i] > 0)
 			fprintf(out, "Requests%s:\t%" PRIu64 "\n", transport_opcode_name(i) ?: "Other",
-				fs->transport.counts[i]);
+				fs->ledger.page->counts[i]);
 }
 
 static void print_head(const char *name, const char *type, const char *help, FILE *out)
@@ -120,8 +129,8 @@ static void print_build(const struct fs *fs, FILE *out)
 	print_path(fs->options.mountpoint, out);
 	fputs("\"} 1\n", out);
 	print_head("start_time_seconds", "gauge", "When the daemon started, seconds since 1970.", out);
-	fprintf(out, "segfs_start_time_seconds %jd.%03ld\n", (intmax_t)fs->started.tv_sec,
-		fs->started.tv_nsec / 1000000);
+	fprintf(out, "segfs_start_time_seconds %jd.%03ld\n", (intmax_t)fs->ledger.page->started.tv_sec,
+		fs->ledger.page->started.tv_nsec / 1000000);
 }
 
 static void print_space(const struct fs *fs, FILE *out)
@@ -162,13 +171,24 @@ static void print_event_files(struct fs *fs, FILE *out)
 	fprintf(out, "segfs_event_readers %zu\n", n_reads);
 }
 
+static void print_workers(const struct ledger_page *page, FILE *out)
+{
+	print_head("worker_restarts_total", "counter", "Workers that have taken over from another.", out);
+	fprintf(out, "segfs_worker_restarts_total %" PRIu32 "\n", page->n_workers - 1);
+	print_head("requests_resent_total", "counter",
+		   "Requests that a worker had not answered when it ended.", out);
+	fprintf(out, "segfs_requests_resent_total %" PRIu64 "\n", page->n_resent);
+	print_head("longest_stall_seconds", "gauge", "The longest time without a worker.", out);
+	fprintf(out, "segfs_longest_stall_seconds %.6f\n", (double)page->longest_stall_ns / 1e9);
+}
+
 static void print_requests(const struct transport *transport, FILE *out)
 {
 	print_head("requests_total", "counter", "Requests of the kernel, by kind.", out);
 	for (unsigned i = 1; i < TRANSPORT_OPCODES; i++)
 		if (transport_opcode_name(i))
 			fprintf(out, "segfs_requests_total{opcode=\"%s\"} %" PRIu64 "\n",
-				transport_opcode_name(i), transport->counts[i]);
+				transport_opcode_name(i), transport->page->counts[i]);
 }
 
 void view_metrics_print(struct fs *fs, FILE *out)
@@ -182,5 +202,6 @@ void view_metrics_print(struct fs *fs, FILE *out)
 		   out);
 	fprintf(out, "segfs_promoting %" PRIu64 "\n", fs->promoter.n_segments);
 	print_event_files(fs, out);
+	print_workers(fs->ledger.page, out);
 	print_requests(&fs->transport, out);
 }

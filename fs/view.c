@@ -8,6 +8,8 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "ledger.h"
+#include "node.h"
 #include "util.h"
 
 /* An id: a one in bit 62, the kind in six bits, and an inode number. tmpfs counts inodes up from 1 and gets
@@ -20,8 +22,9 @@ struct view_entry {
 	uint64_t id;
 	uint64_t n_lookups;
 	struct view view;
-	int backing_id;	  /* of passthrough; 0: none */
-	uint64_t n_opens; /* with it */
+	int backing_id;		  /* of passthrough; 0: none */
+	uint64_t n_opens;	  /* with it */
+	struct ledger_node *kept; /* the same for a worker that takes over, the entry's */
 	UT_hash_handle hh;
 };
 
@@ -41,15 +44,10 @@ uint64_t view_id(enum view_kind kind, ino_t subject)
 	return ID_FLAG | (uint64_t)kind << ID_KIND | (subject & ID_NUMBER);
 }
 
-void view_table_init(struct view_table *table)
-{
-	*table = (struct view_table){};
-	pthread_mutex_init(&table->lock, NULL);
-}
-
 static void entry_free(struct view_table *table, struct view_entry *entry)
 {
 	HASH_DELETE(hh, table->by_id, entry);
+	ledger_node_free(table->ledger, entry->kept);
 	free(entry);
 }
 
@@ -57,8 +55,10 @@ void view_table_destroy(struct view_table *table)
 {
 	struct view_entry *entry, *next;
 
-	HASH_ITER (hh, table->by_id, entry, next)
+	HASH_ITER (hh, table->by_id, entry, next) {
+		entry->kept = NULL; /* the ledger stays as it is */
 		entry_free(table, entry);
+	}
 	pthread_mutex_destroy(&table->lock);
 }
 
@@ -85,15 +85,73 @@ static struct view_entry *insert(struct view_table *table, uint64_t id)
 	return entry;
 }
 
+static void keep(const struct view_entry *entry)
+{
+	struct ledger_node *kept = entry->kept;
+
+	kept->handle = entry->view.subject;
+	kept->parent = entry->view.dir;
+	kept->n_lookups = entry->n_lookups;
+	kept->backing_id = entry->backing_id;
+	kept->id = entry->id;
+}
+
+static struct view_entry *insert_kept(struct view_table *table, uint64_t id)
+{
+	struct view_entry *entry = insert(table, id);
+
+	if (!entry)
+		return NULL;
+	entry->kept = ledger_node_new(table->ledger);
+	if (entry->kept)
+		return entry;
+	entry_free(table, entry);
+	return NULL;
+}
+
+static int restore(struct view_table *table, struct ledger_node *kept)
+{
+	struct view_entry *entry = insert(table, kept->id);
+
+	if (!entry)
+		return -ENOMEM;
+	entry->kept = kept;
+	entry->n_lookups = kept->n_lookups;
+	entry->backing_id = kept->backing_id;
+	table->ledger->page->last_backing_id = MAX(table->ledger->page->last_backing_id, kept->backing_id);
+	entry->view = (struct view){view_kind_of(kept->id), kept->parent, kept->handle};
+	return 0;
+}
+
+int view_table_init(struct view_table *table, struct ledger *ledger)
+{
+	struct ledger_node *kept;
+	struct ledger_open *open;
+
+	*table = (struct view_table){.ledger = ledger};
+	pthread_mutex_init(&table->lock, NULL);
+	for (uint32_t at = 0; (kept = ledger_node_next(ledger, &at));)
+		if (view_is(kept->id) && restore(table, kept) < 0)
+			return -ENOMEM;
+	for (uint32_t at = 0; (open = ledger_open_next(ledger, &at));) {
+		struct view_entry *entry = find(table, open->ino);
+
+		if (entry)
+			entry->n_opens++;
+	}
+	return 0;
+}
+
 int view_remember(struct view_table *table, uint64_t id, const struct view *view)
 {
 	struct view_entry *entry;
 
 	pthread_mutex_lock(&table->lock);
-	entry = find(table, id) ?: insert(table, id);
+	entry = find(table, id) ?: insert_kept(table, id);
 	if (entry) {
 		entry->view = *view;
 		entry->n_lookups++;
+		keep(entry);
 	}
 	pthread_mutex_unlock(&table->lock);
 	return entry ? 0 : -ENOMEM;
@@ -120,6 +178,7 @@ int view_forget(struct view_table *table, uint64_t id, uint64_t n)
 	entry = find(table, id);
 	if (entry) {
 		entry->n_lookups -= MIN(n, entry->n_lookups);
+		keep(entry);
 		if (entry->n_lookups == 0) {
 			backing_id = entry->backing_id;
 			entry_free(table, entry);
@@ -129,7 +188,7 @@ int view_forget(struct view_table *table, uint64_t id, uint64_t n)
 	return backing_id;
 }
 
-int view_use_backing(struct view_table *table, uint64_t id)
+int view_use_backing(struct view_table *table, uint64_t id, struct node_use *use)
 {
 	struct view_entry *entry;
 	int backing_id;
@@ -137,8 +196,11 @@ int view_use_backing(struct view_table *table, uint64_t id)
 	pthread_mutex_lock(&table->lock);
 	entry = find(table, id);
 	backing_id = entry ? entry->backing_id : -ESTALE;
-	if (backing_id > 0)
-		entry->n_opens++;
+	if (backing_id > 0) {
+		use->handle = ledger_open_new(table->ledger, use->unique, id, use->writes);
+		entry->n_opens += use->handle != 0;
+		backing_id = use->handle ? backing_id : -ENFILE;
+	}
 	pthread_mutex_unlock(&table->lock);
 	return backing_id;
 }
@@ -149,21 +211,28 @@ void view_set_backing(struct view_table *table, uint64_t id, int backing_id)
 
 	pthread_mutex_lock(&table->lock);
 	entry = find(table, id);
-	if (entry)
+	if (entry) {
 		entry->backing_id = backing_id;
+		keep(entry);
+	}
 	pthread_mutex_unlock(&table->lock);
 }
 
-int view_release_backing(struct view_table *table, uint64_t id)
+int view_release_backing(struct view_table *table, uint64_t id, uint64_t handle)
 {
+	struct ledger_open *open;
 	struct view_entry *entry;
 	int backing_id = 0;
 
 	pthread_mutex_lock(&table->lock);
 	entry = find(table, id);
-	if (entry && entry->n_opens > 0 && --entry->n_opens == 0) {
+	open = ledger_open_of(table->ledger, handle);
+	if (open)
+		ledger_open_free(table->ledger, open);
+	if (open && entry && entry->n_opens > 0 && --entry->n_opens == 0) {
 		backing_id = entry->backing_id;
 		entry->backing_id = 0;
+		keep(entry);
 	}
 	pthread_mutex_unlock(&table->lock);
 	return backing_id;

@@ -21,6 +21,9 @@
 
 #include "store.h"
 
+struct ledger;
+struct node_use;
+
 #define VIEW_NAME ".segfs"
 
 enum view_kind {
@@ -54,9 +57,11 @@ struct view {
 struct view_table {
 	pthread_mutex_t lock;
 	struct view_entry *by_id; /* uthash */
+	struct ledger *ledger;	  /* borrowed */
 };
 
-void view_table_init(struct view_table *table);
+/* The table begins with what the ledger has of earlier workers. 0 or -ENOMEM. */
+int view_table_init(struct view_table *table, struct ledger *ledger);
 void view_table_destroy(struct view_table *table);
 
 /* Is this node id a view's? It holds the inode number of its subject, and so means the same to another
@@ -87,11 +92,12 @@ int view_forget(struct view_table *table, uint64_t id, uint64_t n);
 
 /* Count an open with the view's backing id. The id, or 0 if there is none yet and so nothing was counted, or
  * -ESTALE. */
-int view_use_backing(struct view_table *table, uint64_t id);
+int view_use_backing(struct view_table *table, uint64_t id, struct node_use *use);
 void view_set_backing(struct view_table *table, uint64_t id, int backing_id);
 
-/* That open has ended. The id is the caller's to close if it was the last one, 0 if it was not. */
-int view_release_backing(struct view_table *table, uint64_t id);
+/* That open has ended, if it had not already. The id is the caller's to close if it was the last one, 0 if it
+ * was not. */
+int view_release_backing(struct view_table *table, uint64_t id, uint64_t handle);
 
 /* What stands in .segfs under this name. False if nothing does; `in_root`: of the store's root. */
 bool view_find(const char *name, bool in_root, enum view_kind *ret_kind);

@@ -13,6 +13,7 @@
 #include "fresh.h"
 #include "fs.h"
 #include "log.h"
+#include "succession.h"
 #include "util.h"
 
 #define EVENTS                                                                                               \
@@ -218,6 +219,9 @@ static void *run(void *data)
 	struct fs *fs = data;
 	struct watch *watch = &fs->watch;
 
+	pthread_setname_np(pthread_self(), WATCH_THREAD);
+	if (watch->takes_over)
+		succession_settle(fs);
 	do {
 		wait_for(watch->wake, -1, PAUSE_MS);
 		wait_for(watch->wake, watch->inotify, -1);
@@ -270,6 +274,7 @@ int watch_start(struct fs *fs)
 	if (watch->wake < 0)
 		return -errno;
 	watch_add(fs, NODE_ROOT, fs->store.root_fd);
+	watch->takes_over = fs->ledger.page->n_workers > 1;
 	r = -pthread_create(&watch->thread, NULL, run, fs);
 	watch->running = r == 0;
 	return r;

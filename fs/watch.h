@@ -14,11 +14,16 @@
 
 struct fs;
 
+/* Its thread's name. In the kernel it may have to wait for a directory that is held by somebody whose request
+ * has not been answered, and cannot be killed meanwhile: so it may outlive its process for a while. */
+#define WATCH_THREAD "segfs-watch"
+
 struct watch {
 	int inotify; /* owned */
 	int wake;    /* eventfd, owned */
 	pthread_t thread;
 	bool running;
+	bool takes_over; /* from another worker: succession.h */
 
 	pthread_mutex_t numbers; /* held while a watch is added and noted, or removed */
 	bool complained;	 /* that there are no more watches; under `numbers` */

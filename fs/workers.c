@@ -9,6 +9,7 @@
 
 #include "caller.h"
 #include "fs.h"
+#include "journal.h"
 #include "log.h"
 #include "util.h"
 
@@ -34,6 +35,7 @@ static void serve(struct fs *fs)
 		if (r <= 0)
 			break;
 		fuse_session_process_buf(fs->session, &buf);
+		journal_end();
 	}
 	free(buf.mem);
 }
@@ -47,6 +49,7 @@ static void *run(void *data)
 	sigemptyset(&wake);
 	sigaddset(&wake, WAKE_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &wake, NULL);
+	journal_enter(&fs->ledger);
 	r = caller_thread_init();
 	if (r < 0)
 		log_error("unshare: %s", strerror(-r));

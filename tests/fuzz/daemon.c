@@ -113,6 +113,17 @@ static void make_store(void)
 	close(fd);
 }
 
+/* What a supervisor would keep. */
+static void start_ledger(struct fs *fs)
+{
+	int fd;
+
+	MUST(ledger_create(&fd) == 0 && ledger_map(&fs->ledger, fd) == 0);
+	close(fd);
+	ledger_take_over(&fs->ledger);
+	opened_init(&fs->opened, 1);
+}
+
 static void start_fs(struct fs *fs, int fuse_fd)
 {
 	char name[] = "segfs", *argv[] = {name, NULL};
@@ -122,20 +133,22 @@ static void start_fs(struct fs *fs, int fuse_fd)
 	struct stat st;
 
 	pthread_mutex_init(&fs->rights_lock, NULL);
-	clock_gettime(CLOCK_REALTIME, &fs->started);
+	start_ledger(fs);
 	MUST(segfs_store_open(STORE, &fs->store) == 0);
-	control_init(fs);
+	fs->control_above = control_open_above(STORE);
 	MUST(fstat(fs->store.root_fd, &st) == 0);
 	MUST(segfs_store_handle(fs->store.root_fd, &handle) == 0);
-	view_table_init(&fs->views);
+	MUST(view_table_init(&fs->views, &fs->ledger) == 0);
 	told = fresh_look(fs->store.root_fd, &st);
-	MUST(node_table_init(&fs->nodes, st.st_ino, &handle, &told) == 0);
-	devices_init(fs, makedev(0, 4095));
+	MUST(node_table_init(&fs->nodes, st.st_ino, &handle, &told, &fs->ledger) == 0);
+	MUST(devices_init(fs, makedev(0, 4095)) == 0);
 	fs->session = fuse_session_new(&args, &ops, sizeof(ops), fs);
-	MUST(fs->session && transport_attach(&fs->transport, fs->session, fuse_fd) == 0);
+	MUST(fs->session && transport_attach(&fs->transport, fs->session, fuse_fd, fs->ledger.page) == 0);
+	fs->transport.replay = false; /* INIT comes as other requests do */
 	fuse_opt_free_args(&args);
-	passthrough_init(&fs->passthrough, fuse_fd);
-	MUST(sweep_start(fs) == 0 && watch_start(fs) == 0 && slow_lane_start(fs) == 0 && reaper_start(fs) == 0);
+	passthrough_init(&fs->passthrough, fuse_fd, &fs->ledger.page->last_backing_id);
+	MUST(sweep_start(fs) == 0 && watch_start(fs) == 0 && slow_lane_start(fs) == 0 &&
+	     reaper_start(fs) == 0);
 	MUST(events_start(fs) == 0);
 }
 
@@ -180,6 +193,7 @@ void daemon_start(struct daemon *daemon, bool reserve, bool portable_names)
 				.watch = {.inotify = -1, .wake = -1},
 				.reaper = {.wake = -1, .timer = -1, .epoll = -1, .uses.fd = -1},
 				.workers.ended = -1,
+				.supervisor = -1,
 				.control_above = -1,
 			},
 	};
@@ -208,7 +222,9 @@ void daemon_stop(struct daemon *daemon)
 	fuse_session_destroy(fs->session);
 	node_table_destroy(&fs->nodes);
 	view_table_destroy(&fs->views);
-	control_destroy(fs);
+	opened_destroy(&fs->opened);
+	ledger_unmap(&fs->ledger);
+	close_fd(&fs->control_above);
 	segfs_store_close(&fs->store);
 	close(daemon->kernel);
 	free(daemon->buf.mem);

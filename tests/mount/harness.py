@@ -104,8 +104,13 @@ class Daemon:
         counts = lines[-1].split("requests: ")[1].split(", ")
         return {kind: int(count) for kind, count in (pair.split() for pair in counts)}
 
+    def worker(self):
+        """The pid of the process that answers requests."""
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as children:
+            return int(children.read().split()[-1])
+
     def kill(self):
-        """End it as a crash would. The dead mount is taken away."""
+        """End it as a crash would, the worker with its supervisor. The dead mount is taken away."""
         self.process.kill()
         self.status = self.process.wait()
         subprocess.run(["umount", "-l", self.mountpoint], check=True)

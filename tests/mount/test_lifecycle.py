@@ -77,7 +77,8 @@ class LifecycleTest(unittest.TestCase):
     def kill_all(self):
         """SIGKILL to each process of this test's mounts, until there is none."""
         for pid in processes_of(self.directory):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # a worker ends with its supervisor
+                os.kill(pid, signal.SIGKILL)
         eventually(lambda: not processes_of(self.directory), what="the death of the daemon")
 
     def segfs(self, *words, **options):
@@ -246,7 +247,7 @@ class End(LifecycleTest):
         self.assert_gone()
 
     def test_a_signal_ends_the_background_daemon(self):
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT):
             with self.subTest(signal=number):
                 self.mount()
                 (daemon, *_) = processes_of(self.directory)

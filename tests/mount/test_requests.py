@@ -91,7 +91,7 @@ class Requests(MountTest):
 
     def test_the_daemon_sleeps_when_idle(self):
         """No thread of it runs while nothing happens: its context switches stand still."""
-        status = f"/proc/{self.daemon.process.pid}/task"
+        status = f"/proc/{self.daemon.worker()}/task"
 
         def switches():
             count = 0

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Crashes on purpose, for tests of what survives them: in builds with -Dfaults=true alone. `-o fault=N`: at
+ * each point that a thread passes, once in N times, it gets a SIGSEGV; `-o fault=SYMLINK`: whenever it has
+ * read a request of that kind.
+ */
+#include <stdbool.h>
+
+/* False: not in this build. */
+bool fault_set(const char *when);
+
+/* Such a point: when a request has been read, before and after the store is touched, before and after the
+ * reply. */
+void fault_point(void);
+
+/* A request of this kind has been read; NULL: of another. */
+void fault_request(const char *kind);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "options.h"
+#include "supervisor-internal.h"
+#include "util.h"
+
+/* A worker that has not replied for so long is not well: while it serves, and at its start. */
+#define PING_NS	 (1000 * MS)
+#define START_NS (20000 * MS)
+
+/* One all of whose threads have had the same requests in hand for so long hangs. What takes long goes into
+ * the slow lane, and is not counted. */
+#define HANG_NS (30000 * MS)
+
+uint64_t watchdog_count_done(const struct supervisor *supervisor)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < LEDGER_SLOTS; i++)
+		n += supervisor->ledger.page->slots[i].n_done;
+	return n;
+}
+
+static bool has_idle_thread(const struct supervisor *supervisor)
+{
+	for (size_t i = 0; i < LEDGER_SLOTS; i++) {
+		const struct ledger_slot *slot = &supervisor->ledger.page->slots[i];
+
+		if (slot->tid != 0 && slot->unique == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Do requests wait? A read of .segfs/events may do so for hours, and rightly. Where that cannot be told, some
+ * may. */
+static bool requests_wait(const struct supervisor *supervisor)
+{
+	SEGFS_CLOSE int fd = openat(supervisor->control, "waiting", O_RDONLY | O_CLOEXEC);
+	char text[16];
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return true;
+	text[n] = '\0';
+	return atoi(text) > 0;
+}
+
+/* Has nothing been answered for so long, though requests wait and no thread has nothing to do? */
+static bool hangs(struct supervisor *supervisor, int64_t now)
+{
+	uint64_t n_done = watchdog_count_done(supervisor);
+
+	if (!supervisor->busy || n_done != supervisor->n_done || has_idle_thread(supervisor)) {
+		supervisor->n_done = n_done;
+		supervisor->done_ns = now;
+	}
+	return now - supervisor->done_ns > HANG_NS;
+}
+
+/* Is it well? The reply counts, whenever it comes. */
+static void ask(struct supervisor *supervisor)
+{
+	struct child *worker = &supervisor->worker;
+
+	if (worker->ready && !worker->asked_ns && link_send(worker->socket, LINK_PING, 0, -1) == 0)
+		worker->asked_ns = child_now_ns();
+}
+
+/* It may go on by itself; but not one on which everybody waits. */
+void watchdog_on_stop(struct supervisor *supervisor, pid_t pid, bool stopped)
+{
+	struct child *worker = &supervisor->worker;
+
+	if (pid != worker->pid)
+		return;
+	worker->stopped = stopped;
+	if (stopped && !worker->ready)
+		supervisor_kill_worker(supervisor, "as it was stopped", child_now_ns());
+	else
+		ask(supervisor);
+}
+
+/* With -d it may be in the hands of a debugger. */
+void watchdog_look(struct supervisor *supervisor, int64_t now)
+{
+	struct child *worker = &supervisor->worker;
+
+	supervisor->busy = requests_wait(supervisor);
+	if (!worker->pid || supervisor->dying || supervisor->options->debug)
+		return;
+	if (worker->ready && hangs(supervisor, now))
+		supervisor_kill_worker(supervisor, "as it hung", supervisor->done_ns);
+	else if (!worker->ready && now - worker->start_ns > START_NS)
+		supervisor_kill_worker(supervisor, "as it did not start", worker->start_ns);
+	else if (supervisor->busy && worker->asked_ns && now - worker->asked_ns > PING_NS)
+		supervisor_kill_worker(supervisor, "as it did not answer", worker->asked_ns);
+	else if ((supervisor->busy || worker->stopped) && now - worker->well_ns > TICK_NS)
+		ask(supervisor);
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+
+/* From a connection that the supervisor holds to a mount that answers, and to its end. Read first: start().
+ */
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+
+#include "background.h"
+#include "confine.h"
+#include "crash.h"
+#include "devices.h"
+#include "fresh.h"
+#include "fs.h"
+#include "huge.h"
+#include "link.h"
+#include "log.h"
+#include "mount.h"
+#include "ops.h"
+#include "shield.h"
+#include "util.h"
+
+static bool is_first(const struct fs *fs)
+{
+	return !fs->ledger.page->attached;
+}
+
+static int init_nodes(struct fs *fs)
+{
+	struct segfs_handle handle;
+	struct told told;
+	struct stat st;
+	int r;
+
+	if (fstat(fs->store.root_fd, &st) < 0)
+		return -errno;
+	r = segfs_store_handle(fs->store.root_fd, &handle);
+	if (r < 0)
+		return r;
+	told = fresh_look(fs->store.root_fd, &st);
+	r = node_table_init(&fs->nodes, st.st_ino, &handle, &told, &fs->ledger);
+	return r < 0 ? r : view_table_init(&fs->views, &fs->ledger);
+}
+
+/* The session closes its descriptor, the supervisor's stays. */
+static int open_session(struct fs *fs, int fuse_fd)
+{
+	char name[] = "segfs", debug[] = "-d", *argv[] = {name, debug, NULL};
+	struct fuse_args args = FUSE_ARGS_INIT(fs->options.debug ? 2 : 1, argv);
+	int fd = fcntl(fuse_fd, F_DUPFD_CLOEXEC, 0);
+	int r = fd < 0 ? -errno : 0;
+
+	if (r < 0)
+		return r;
+	fs->session = fuse_session_new(&args, &ops, sizeof(ops), fs);
+	fuse_opt_free_args(&args);
+	r = fs->session ? transport_attach(&fs->transport, fs->session, fd, fs->ledger.page) : -ENOMEM;
+	if (r < 0)
+		close(fd);
+	return r;
+}
+
+/* The kernel's first request, INIT, says what it can do. Nothing else is asked before it is answered. */
+static int shake_hands(struct fs *fs)
+{
+	struct fuse_buf buf = {};
+	int r;
+
+	do
+		r = fuse_session_receive_buf(fs->session, &buf);
+	while (r == -EINTR || r == -EAGAIN);
+	if (r > 0)
+		fuse_session_process_buf(fs->session, &buf);
+	free(buf.mem);
+	return r < 0 ? r : 0;
+}
+
+static int check_passthrough(struct fs *fs)
+{
+	struct utsname name;
+	int r;
+
+	uname(&name);
+	if (!transport_has_passthrough(&fs->transport)) {
+		log_error("this kernel (%s) has no FUSE passthrough; Linux 6.9 or newer with "
+			  "CONFIG_FUSE_PASSTHROUGH is needed",
+			  name.release);
+		return -EOPNOTSUPP;
+	}
+	passthrough_init(&fs->passthrough, fs->transport.fd, &fs->ledger.page->last_backing_id);
+	r = passthrough_probe(&fs->passthrough, &fs->store);
+	if (r == -EPERM)
+		log_error("FUSE passthrough needs CAP_SYS_ADMIN on the host, not only in a container");
+	else if (r < 0)
+		log_error("FUSE passthrough to %s: %s", fs->options.store, strerror(-r));
+	return r;
+}
+
+static int start_threads(struct fs *fs)
+{
+	int r;
+
+	r = sweep_start(fs);
+	if (r == 0)
+		r = watch_start(fs);
+	if (r == 0)
+		r = slow_lane_start(fs);
+	if (r == 0)
+		r = reaper_start(fs);
+	if (r == 0)
+		r = promoter_start(fs);
+	if (r == 0)
+		r = events_start(fs);
+	if (r == 0)
+		r = workers_start(fs, fs->options.threads);
+	if (r < 0)
+		log_error("starting threads: %s", strerror(-r));
+	return r;
+}
+
+/* Before there are threads: they all are born into it. */
+static int give_up_rights(void)
+{
+	int r = confine();
+
+	if (r < 0)
+		log_error("giving up what is not needed: %s", strerror(-r));
+	return r;
+}
+
+/*
+ * A thread that does nothing, and whose end is that of the process. (The end of the process itself is told
+ * only when its last thread has ended, which the watching one may be kept from: watch.h.)
+ */
+static void *be_canary(void *data)
+{
+	struct fs *fs = data;
+
+	link_send(fs->supervisor, LINK_CANARY, (uint64_t)gettid(), -1);
+	for (;;)
+		poll(NULL, 0, -1);
+	return NULL;
+}
+
+static int start_canary(struct fs *fs)
+{
+	pthread_t thread;
+	int r = -pthread_create(&thread, NULL, be_canary, fs);
+
+	return r < 0 ? r : -pthread_detach(thread);
+}
+
+/* Ready means that the mount answers. */
+static int ask_mount(struct fs *fs)
+{
+	struct stat st;
+
+	if (stat(fs->options.mountpoint, &st) < 0) {
+		int r = -errno;
+
+		log_error("%s does not answer: %s", fs->options.mountpoint, strerror(-r));
+		return r;
+	}
+	return 0;
+}
+
+/* One that was killed between the two steps has attached it. Takes the descriptor over. */
+static int attach(struct fs *fs, int mount_fd)
+{
+	SEGFS_CLOSE int fd = mount_fd;
+	int r = 0;
+
+	if (!is_first(fs))
+		return 0;
+	if (!mount_is_attached(&fs->options, fs->dev[0]))
+		r = mount_attach(&fs->options, fd);
+	if (r == 0)
+		r = ask_mount(fs);
+	if (r == 0)
+		fs->ledger.page->attached = true;
+	return r;
+}
+
+/* From the ledger to a mount that answers. On failure the caller ends what has been started. */
+static int start(struct fs *fs, const struct link *link)
+{
+	int r;
+
+	ledger_take_over(&fs->ledger);
+	opened_init(&fs->opened, ++fs->ledger.page->n_workers);
+	r = init_nodes(fs);
+	if (r == 0)
+		r = devices_init(fs, mount_device(link->mount));
+	if (r == 0)
+		r = open_session(fs, link->fuse);
+	if (r == 0)
+		r = shake_hands(fs);
+	if (r == 0)
+		r = check_passthrough(fs);
+	if (r == 0)
+		r = give_up_rights();
+	if (r == 0)
+		r = start_canary(fs);
+	if (r == 0)
+		r = transport_resend(&fs->transport);
+	if (r == 0)
+		r = start_threads(fs);
+	return r < 0 ? r : attach(fs, link->mount);
+}
+
+/* Ends whatever has been started, in reverse. */
+static void tear_down(struct fs *fs)
+{
+	workers_stop(fs);
+	promoter_stop(fs);
+	reaper_stop(fs);
+	watch_stop(fs);
+	slow_lane_stop(fs);
+	sweep_stop(fs);
+	events_stop(fs);
+	if (fs->session)
+		fuse_session_destroy(fs->session);
+	node_table_destroy(&fs->nodes);
+	view_table_destroy(&fs->views);
+	opened_destroy(&fs->opened);
+	segfs_store_close(&fs->store);
+	ledger_unmap(&fs->ledger);
+}
+
+/* The next word of the supervisor; LINK_STOP also if it has ended. */
+static enum link_kind hear(struct fs *fs)
+{
+	struct link_message message;
+	int fd;
+
+	if (link_receive(fs->supervisor, &message, &fd) <= 0)
+		return LINK_STOP;
+	close_fd(&fd);
+	return (enum link_kind)message.kind;
+}
+
+/* Until the mount has gone, or the supervisor wants it to end. */
+static void wait_for_end(struct fs *fs)
+{
+	for (;;) {
+		struct pollfd fds[] = {
+			{.fd = fs->supervisor, .events = POLLIN},
+			{.fd = fs->workers.ended, .events = POLLIN},
+		};
+		enum link_kind kind;
+
+		if (poll(fds, COUNT_OF(fds), -1) < 0)
+			continue;
+		if (fds[1].revents)
+			return;
+		kind = hear(fs);
+		if (kind == LINK_STOP)
+			return;
+		if (kind == LINK_PING)
+			link_send(fs->supervisor, LINK_PONG, 0, -1);
+	}
+}
+
+static int serve(struct fs *fs, const struct link *link)
+{
+	int r;
+
+	link_send(fs->supervisor, LINK_HELLO, 0, -1);
+	while ((r = hear(fs)) != LINK_GO)
+		if (r == LINK_STOP)
+			return 0;
+	r = start(fs, link);
+	if (r < 0)
+		return r;
+	background_leave(&fs->options);
+	link_send(fs->supervisor, LINK_READY, 0, -1);
+	wait_for_end(fs);
+	return 0;
+}
+
+/*
+ * It ends with the supervisor. And it leaves no core: that would have to wait for each thread, among them one
+ * that may be waiting in the kernel for a directory which only the next worker's answer sets free.
+ */
+static void bind_to(pid_t supervisor)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_DUMPABLE, 0);
+	if (getppid() != supervisor)
+		raise(SIGKILL);
+}
+
+int worker_run(const struct options *options, const struct link *link)
+{
+	struct fs fs = {
+		.options = *options,
+		.supervisor = link->socket,
+		.control_above = link->above,
+		.watch = {.inotify = -1, .wake = -1},
+		.reaper = {.wake = -1, .timer = -1, .epoll = -1, .uses.fd = -1},
+		.workers.ended = -1,
+	};
+	int r;
+
+	pthread_mutex_init(&fs.rights_lock, NULL);
+	r = ledger_map(&fs.ledger, link->ledger);
+	if (r < 0) {
+		log_error("this binary is of another version than the daemon: umount and mount again");
+		return EXIT_FAILURE;
+	}
+	bind_to(fs.ledger.page->supervisor);
+	segfs_huge_allow(options->huge != HUGE_NEVER);
+	crash_install();
+	shield_init();
+	r = segfs_store_adopt(link->store, &fs.store);
+	if (r == 0)
+		r = serve(&fs, link);
+	tear_down(&fs);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
