@@ -1,0 +1,421 @@
+"""The worker is killed, stopped, replaced and made to crash, while programs work that notice whatever goes wrong."""
+
+import contextlib
+import errno
+import fcntl
+import mmap
+import os
+import pathlib
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import unittest
+
+import harness
+from harness import PYTHON, SEGFS, Daemon, MountTest, eventually, is_mountpoint, main, run
+
+ENDURE = os.environ.get("ENDURE", "endure")
+RESTARTS = int(os.environ.get("RESTARTS", "30"))  # a storm has so many; 1000 takes some minutes
+CLIENTS = 8
+
+
+def threads_of(pid):
+    with contextlib.suppress(FileNotFoundError):
+        return os.listdir(f"/proc/{pid}/task")
+    return []
+
+
+class RestartTest(MountTest):
+    def setUp(self):
+        super().setUp()
+        self.daemon.expect("the worker ended ")
+
+    def status(self):
+        return dict(line.split(":\t") for line in (self.mnt / ".segfs/status").read_text().splitlines())
+
+    def served_anew(self, before, n=1):
+        """Wait for the n-th worker after that."""
+        eventually(lambda: int(self.status()["Restarts"]) >= before + n, what="another worker")
+
+    def kill_worker(self):
+        before = int(self.status()["Restarts"])
+        os.kill(self.daemon.worker(), signal.SIGKILL)
+        self.served_anew(before)
+
+
+class Storms(RestartTest):
+    """So many clients create, open, map, write, lock, rename, link, list and remove, and check each result and each byte."""
+
+    def storm(self, n, deed, pause):
+        """`deed` is done at random moments until n workers have been followed by another."""
+        signal.alarm(300 + n * 2)
+        clients = subprocess.Popen([ENDURE, self.mnt, self.store, str(CLIENTS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        self.addCleanup(clients.kill)
+        self.assertEqual(clients.stdout.readline(), "ready\n")
+        while self.daemon.log().count("the worker ended ") < n and clients.poll() is None:
+            time.sleep(random.random() * pause)
+            with contextlib.suppress(ProcessLookupError, IndexError):  # there is none at this moment
+                deed()
+        out, err = clients.communicate("", timeout=120)
+        self.assertEqual((clients.returncode, err), (0, ""))
+        status = self.status()
+        print(f"{status['Restarts']} restarts, {status['Resent']} requests sent again, {out.strip()}, "
+              f"longest time without a worker {status['LongestStall']}", flush=True)
+        self.assertGreaterEqual(int(status["Restarts"]), n)
+
+    def signal_worker(self, number):
+        os.kill(self.daemon.worker(), number)
+
+    def assert_nothing_is_kept(self):
+        """Once all files are gone, and the kernel has been asked about what a killed worker may have left, all memory is free."""
+        for entry in os.scandir(self.mnt):
+            os.unlink(entry.path)
+        self.kill_worker()
+        space = os.statvfs(self.store)
+        eventually(lambda: os.statvfs(self.store).f_bfree == space.f_blocks, what="free memory")
+
+    def test_sigkill(self):
+        self.storm(RESTARTS, lambda: self.signal_worker(signal.SIGKILL), 0.06)
+        self.assert_nothing_is_kept()
+
+    def test_sigstop(self):
+        self.storm(max(RESTARTS // 10, 3), lambda: self.signal_worker(signal.SIGSTOP), 0.5)
+
+    def test_sighup(self):
+        self.storm(RESTARTS, lambda: self.daemon.process.send_signal(signal.SIGHUP), 0.15)
+        self.assert_nothing_is_kept()
+
+
+class Crashes(RestartTest):
+    """Only with -Dfaults=true. Some crash by chance, and COPY_FILE_RANGE always."""
+
+    @classmethod
+    def setUpClass(cls):
+        if subprocess.run([SEGFS, "-o", "fault=0", "--version"], capture_output=True).returncode != 0:
+            raise unittest.SkipTest("built without -Dfaults=true")
+
+    options = ("-o", "fault=2000,fault=COPY_FILE_RANGE")
+
+    def setUp(self):
+        saved = os.environ.get("ASAN_OPTIONS", "")
+        os.environ["ASAN_OPTIONS"] = saved + ":handle_segv=0"  # it is meant
+        self.addCleanup(os.environ.update, ASAN_OPTIONS=saved)
+        super().setUp()
+
+    def test_sigsegv_in_a_handler(self):
+        clients = subprocess.Popen([ENDURE, self.mnt, self.store, str(CLIENTS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        self.addCleanup(clients.kill)
+        self.assertEqual(clients.stdout.readline(), "ready\n")
+        eventually(lambda: clients.poll() is not None or self.daemon.log().count("the worker ended ") >= RESTARTS, 250, "the crashes")
+        out, err = clients.communicate("", timeout=120)
+        self.assertEqual((clients.returncode, err), (0, ""))
+        print(f"{self.status()['Restarts']} crashes, {out.strip()}", flush=True)
+
+
+    def test_a_request_that_crashes_each_worker_is_refused(self):
+        self.daemon.expect("a request (COPY_FILE_RANGE) that has crashed several workers is refused")
+        (self.mnt / "x").write_bytes(b"x")
+        with open(self.mnt / "x", "rb") as x, open(self.mnt / "y", "wb") as y, self.assertErrno(errno.EIO):
+            os.copy_file_range(x.fileno(), y.fileno(), 1)
+        self.assertEqual((self.mnt / "x").read_bytes(), b"x")
+
+
+class Held(RestartTest):
+    """What a user holds when the worker is killed."""
+
+    def test_open_file_mapping_and_locks(self):
+        path = self.mnt / "x"
+        with open(path, "w+b", buffering=0) as file:
+            os.ftruncate(file.fileno(), mmap.PAGESIZE)
+            mapped = mmap.mmap(file.fileno(), 0)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            self.kill_worker()
+            mapped[:5] = b"hello"
+            self.assertEqual(file.read(5), b"hello")
+            with open(path, "r+b") as other, self.assertErrno(errno.EAGAIN):
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.assertIn("exclusive", os.getxattr(path, "user.shm.lock").decode())
+            mapped.close()
+        with open(path, "r+b") as other:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def test_a_file_without_a_name(self):
+        with open(self.mnt / "x", "w+b", buffering=0) as file:
+            file.write(b"hello")
+            os.unlink(self.mnt / "x")
+            self.kill_worker()
+            self.assertEqual((os.fstat(file.fileno()).st_nlink, os.pread(file.fileno(), 5, 0)), (0, b"hello"))
+            os.ftruncate(file.fileno(), 3)
+            self.assertEqual(os.fstat(file.fileno()).st_size, 3)
+
+    def test_a_file_without_a_name_that_was_never_open(self):
+        """O_PATH asks nobody, and there is no backing id."""
+        (self.store / "x").write_bytes(b"hello")
+        fd = os.open(self.mnt / "x", os.O_PATH)
+        self.addCleanup(os.close, fd)
+        os.unlink(self.mnt / "x")
+        self.kill_worker()
+        self.assertEqual((os.fstat(fd).st_nlink, os.fstat(fd).st_size), (0, 5))
+
+    def test_a_removed_directory_as_working_directory(self):
+        os.mkdir(self.mnt / "d")
+        process = self.start("import os, sys; os.chdir(sys.argv[1]); print('there', flush=True); input(); print(os.listdir('.'), os.stat('.').st_nlink)",
+                             self.mnt / "d")
+        process.stdout.readline()
+        os.rmdir(self.mnt / "d")
+        self.kill_worker()
+        self.assertEqual(process.communicate("\n")[0], "[] 0\n")
+
+    def test_a_directory_that_is_being_read(self):
+        names = {f"{i:04}.{'x' * 200}" for i in range(2000)}
+        for name in names:
+            (self.store / name).touch()
+        found = []
+        with os.scandir(self.mnt) as entries:
+            for i, entry in enumerate(entries):
+                found.append(entry.name)
+                if i % 500 == 250:
+                    self.kill_worker()
+        self.assertEqual((len(found), set(found)), (len(names), names))
+
+    def test_a_view_that_is_being_read(self):
+        path = self.mnt / "x"
+        path.write_bytes(bytes(range(256)) * 64)
+        os.setxattr(path, "user.shm.dtype", b"u1")
+        os.setxattr(path, "user.shm.shape", b"128,128")
+        for view in ("text/x", "info/x", "npy/x.npy"):
+            with self.subTest(view=view), open(self.mnt / ".segfs" / view, "rb", buffering=0) as file:
+                begin = file.read(50)
+                self.kill_worker()
+                rest = b"".join(iter(lambda: file.read(65536), b""))
+                self.assertEqual(begin + rest, (self.mnt / ".segfs" / view).read_bytes())
+
+    def test_a_directory_of_views_that_is_open(self):
+        for name in "abc":
+            (self.mnt / name).write_bytes(b"x")
+        fd = os.open(self.mnt / ".segfs/text", os.O_RDONLY)
+        self.addCleanup(os.close, fd)
+        self.kill_worker()
+        self.assertEqual(sorted(os.listdir(fd)), ["a", "b", "c"])
+
+    def test_a_file_known_before_is_opened_by_its_right_name(self):
+        for i in range(20):
+            (self.mnt / f"{i}").write_text(str(i))
+        self.kill_worker()
+        for i in range(20):
+            self.assertEqual((self.mnt / f"{i}").read_text(), str(i))
+            os.rename(self.mnt / f"{i}", self.mnt / f"{i}.new")
+        self.kill_worker()
+        self.assertEqual(sorted(os.listdir(self.mnt)), sorted(f"{i}.new" for i in range(20)))
+
+    def test_events(self):
+        """A read that waits, a poll(2) that sleeps, and what a file has seen."""
+        (self.mnt / "x").write_bytes(b"x")
+        path = self.mnt / ".segfs/events/x"
+        publish = os.open(path, os.O_WRONLY)
+        seen = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        for fd in (publish, seen):
+            self.addCleanup(os.close, fd)
+        os.write(publish, b"1")
+        reader = self.start("import os, sys; f = os.open(sys.argv[1], os.O_RDONLY); print('there', flush=True); print(os.read(f, 100))", path)
+        poller = self.start("import os, select, sys; f = os.open(sys.argv[1], os.O_RDONLY); p = select.poll(); p.register(f, select.POLLIN);"
+                            " print('there', flush=True); p.poll(); print(os.read(f, 100))", path)
+        for process in (reader, poller):
+            process.stdout.readline()
+            eventually(lambda: pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")")[1].split()[0] == "S")
+        eventually(lambda: self.status()["EventReaders"] == "1", what="the blocked read")
+        self.kill_worker()
+        self.assertEqual(os.read(seen, 100), b"1\n")
+        self.kill_worker()
+        with self.assertErrno(errno.EAGAIN):
+            os.read(seen, 100)
+        eventually(lambda: self.status()["EventReaders"] == "1", what="the blocked read")
+        os.write(publish, b"2")
+        for process in (reader, poller):
+            self.assertEqual(process.stdout.readline(), "b'2\\n'\n")
+        self.assertEqual(os.read(seen, 100), b"2\n")
+
+    def test_a_control_page(self):
+        (self.mnt / "x").write_bytes(b"x")
+        with open(self.mnt / ".segfs/ctl/x", "r+b") as file:
+            page = mmap.mmap(file.fileno(), 0)
+            self.kill_worker()
+            with open(self.mnt / ".segfs/ctl/x", "r+b") as again, mmap.mmap(again.fileno(), 0) as other:
+                self.assertEqual(other[:], page[:])
+                other[-1:] = b"!"
+                self.assertEqual(page[-1:], b"!")
+        self.kill_worker()
+        page.close()
+
+    def test_a_lifetime(self):
+        path = self.mnt / "x"
+        process = self.start("import sys; f = open(sys.argv[1], 'wb'); print('there', flush=True); input()", path)
+        process.stdout.readline()
+        os.setxattr(path, "user.shm.lifetime", b"creator")
+        self.kill_worker()
+        self.assertTrue(path.exists())
+        process.kill()
+        eventually(lambda: not (self.store / "x").exists(), what="the removal")
+
+
+class Behind(RestartTest):
+    """What happens in the store while there is no worker is seen by the next."""
+
+    @contextlib.contextmanager
+    def without_worker(self):
+        before = int(self.status()["Restarts"])
+        worker = self.daemon.worker()
+        self.daemon.process.send_signal(signal.SIGSTOP)
+        os.kill(worker, signal.SIGKILL)
+        eventually(lambda: len(threads_of(worker)) <= 1, what="the end of the worker")
+        yield
+        self.daemon.process.send_signal(signal.SIGCONT)
+        self.served_anew(before)
+
+    def test_names_sizes_and_modes(self):
+        for name in ("gone", "renamed", "grown", "mode", "replaced"):
+            (self.mnt / name).write_text(name)
+        os.mkdir(self.mnt / "d")
+        (self.mnt / "d/x").write_text("x")
+        with self.without_worker():
+            os.unlink(self.store / "gone")
+            os.rename(self.store / "renamed", self.store / "new")
+            (self.store / "grown").write_text("grown up")
+            os.chmod(self.store / "mode", 0o600)
+            os.unlink(self.store / "replaced")
+            (self.store / "replaced").write_text("another")
+            (self.store / "made").write_text("made")
+            shutil.rmtree(self.store / "d")
+        self.assertEqual((self.mnt / "grown").read_text(), "grown up")
+        self.assertEqual((self.mnt / "replaced").read_text(), "another")
+        self.assertEqual((self.mnt / "new").read_text(), "renamed")
+        eventually(lambda: not (self.mnt / "gone").exists(), what="the truth about a removed file")
+        eventually(lambda: not (self.mnt / "renamed").exists(), what="the truth about a renamed file")
+        eventually(lambda: not (self.mnt / "d").exists(), what="the truth about a directory")
+        eventually(lambda: (self.mnt / "mode").stat().st_mode & 0o777 == 0o600, what="the mode")
+        self.assertEqual(sorted(os.listdir(self.mnt)), ["grown", "made", "mode", "new", "replaced"])
+
+    def test_changes_after_it_are_seen_as_before(self):
+        os.mkdir(self.mnt / "d")
+        (self.mnt / "d/x").write_text("x")
+        self.kill_worker()
+        (self.store / "d/x").write_text("longer")
+        eventually(lambda: (self.mnt / "d/x").stat().st_size == 6, what="the size")
+        os.unlink(self.store / "d/x")
+        eventually(lambda: not (self.mnt / "d/x").exists(), what="the removal")
+
+
+class Supervisor(RestartTest):
+    def test_status_and_metrics_count(self):
+        self.assertEqual(self.status()["Restarts"], "0")
+        self.kill_worker()
+        status = self.status()
+        self.assertEqual((status["Restarts"], status["Pid"], status["Worker"]), ("1", str(self.daemon.process.pid), str(self.daemon.worker())))
+        self.assertRegex(status["LongestStall"], r"^\d+\.\d ms$")
+        metrics = (self.mnt / ".segfs/metrics").read_text()
+        for name in ("worker_restarts_total 1", "requests_resent_total ", "longest_stall_seconds "):
+            self.assertIn(f"\nsegfs_{name}", metrics)
+
+    def test_workers_that_end_at_once_end_the_mount(self):
+        self.daemon.expect("giving up")
+        self.daemon.status = 4
+        while self.daemon.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError, IndexError, FileNotFoundError):
+                os.kill(self.daemon.worker(), signal.SIGQUIT)  # SIGKILL says nothing of the worker
+            time.sleep(0.0005)
+        self.assertFalse(is_mountpoint(self.mnt))
+        self.assertEqual(self.daemon.log().count("giving up"), 1)
+
+    def test_the_worker_ends_with_its_supervisor(self):
+        worker = self.daemon.worker()
+        self.daemon.kill()
+        eventually(lambda: not threads_of(worker), what="the end of the worker")
+
+    def test_both_killed_and_another_segfs(self):
+        path = self.mnt / "x"
+        path.write_bytes(bytes(mmap.PAGESIZE))
+        os.setxattr(path, "user.shm.dtype", b"<f8")
+        os.setxattr(path, "user.shm.shape", b"512")
+        os.setxattr(path, "user.shm.lifetime", b"ttl 600")
+        os.setxattr(path, "user.mine", b"kept")
+        creator = os.getxattr(path, "user.shm.creator")
+        with open(path, "r+b") as file:
+            mapped = mmap.mmap(file.fileno(), 0)
+        self.daemon.kill()
+        mapped[:5] = b"hello"
+        self.assertEqual((self.store / "x").read_bytes()[:5], b"hello")
+        other = Daemon(self.store, self.mnt)
+        self.addCleanup(other.stop)
+        self.assertEqual(path.read_bytes()[:5], b"hello")
+        for name, value in (("shm.dtype", b"<f8"), ("shm.shape", b"512"), ("shm.lifetime", b"ttl 600"), ("mine", b"kept"), ("shm.creator", creator)):
+            self.assertEqual(os.getxattr(path, f"user.{name}"), value)
+        self.assertEqual(os.getxattr(path, "user.shm.attached").decode(), str(os.getpid()))
+        mapped[5:10] = b"there"
+        with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as again:
+            self.assertEqual(again[:10], b"hellothere")
+        mapped.close()
+
+
+class Upgrade(RestartTest):
+    """A daemon of a binary of its own, which can be replaced."""
+
+    def setUp(self):
+        self.binary = pathlib.Path(shutil.copy(SEGFS, f"/tmp/segfs-upgrade.{os.getpid()}"))
+        self.addCleanup(self.binary.unlink)
+        saved, harness.SEGFS = harness.SEGFS, str(self.binary)
+        self.addCleanup(setattr, harness, "SEGFS", saved)
+        super().setUp()
+
+    def replace(self, program):
+        other = self.binary.with_suffix(".new")
+        shutil.copy(program, other)
+        os.rename(other, self.binary)
+
+    def test_the_binary_on_disk_takes_over(self):
+        self.replace(SEGFS)
+        self.daemon.process.send_signal(signal.SIGHUP)
+        self.served_anew(0)
+        self.assertEqual(os.readlink(f"/proc/{self.daemon.worker()}/exe"), str(self.binary))
+        self.assertEqual(os.readlink(f"/proc/{self.daemon.process.pid}/exe"), f"{self.binary} (deleted)")
+        self.kill_worker()
+        self.assertEqual(os.readlink(f"/proc/{self.daemon.worker()}/exe"), str(self.binary))
+
+    def test_one_that_does_not_start_changes_nothing(self):
+        self.daemon.expect("the binary on disk does not serve")
+        worker = self.daemon.worker()
+        self.replace("/bin/false")
+        self.daemon.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "does not serve" in self.daemon.log(), what="the refusal")
+        self.assertEqual((self.daemon.worker(), self.status()["Restarts"]), (worker, "0"))
+        self.kill_worker()
+
+
+class Service(unittest.TestCase):
+    def test_the_service_manager_is_told(self):
+        test = RestartTest()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(f"\0segfs-test.{os.getpid()}")
+            manager.settimeout(20)
+            os.environ.update(NOTIFY_SOCKET=f"@segfs-test.{os.getpid()}", WATCHDOG_USEC="300000")
+            try:
+                test.setUp()
+            finally:
+                del os.environ["NOTIFY_SOCKET"], os.environ["WATCHDOG_USEC"]
+            try:
+                self.assertIn(b"READY=1", iter(lambda: manager.recv(100), None))
+                self.assertEqual(manager.recv(100), b"WATCHDOG=1")
+                test.daemon.process.send_signal(signal.SIGTERM)
+                self.assertIn(b"STOPPING=1", iter(lambda: manager.recv(100), None))
+                test.daemon.process.wait(20)
+            finally:
+                test.doCleanups()
+
+
+if __name__ == "__main__":
+    main()
