@@ -28,7 +28,7 @@ int ledger_create(int *ret_fd)
 	SEGFS_CLOSE int fd = memfd_create("segfs-ledger", MFD_CLOEXEC);
 	const struct {
 		uint64_t magic;
-		uint32_t layout;
+		uint32_t layout, unused;
 	} head = {MAGIC, LEDGER_LAYOUT};
 	struct ledger ledger;
 	int r;

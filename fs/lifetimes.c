@@ -58,10 +58,10 @@ static int set(int fd, ino_t ino, bool is_dir, const struct segfs_lifetime *life
 	return r < 0 ? r : note_write(fd, LIFETIME_NOTE, ino, text);
 }
 
-int lifetimes_set(int fd, ino_t ino, bool is_dir, const struct segfs_lifetime *lifetime)
+int lifetimes_set(int fd, ino_t ino, bool is_dir, const struct segfs_lifetime *lifetime, bool attached)
 {
 	return lifetime->kind == SEGFS_KEEP ? note_remove(fd, LIFETIME_NOTE)
-					    : set(fd, ino, is_dir, lifetime, false);
+					    : set(fd, ino, is_dir, lifetime, attached);
 }
 
 bool lifetimes_inherit(int dir_fd, int fd, bool is_dir, bool attached)

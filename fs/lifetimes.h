@@ -29,8 +29,9 @@ int64_t lifetimes_now_ms(void);
 int lifetimes_get(int fd, ino_t ino, struct segfs_lifetime *ret_lifetime);
 
 /* Note it. 0, or -EINVAL (SEGFS_CREATOR of a file whose creator is unknown), or -errno. `is_dir`: what is in
- * it will have a creator. */
-int lifetimes_set(int fd, ino_t ino, bool is_dir, const struct segfs_lifetime *lifetime);
+ * it will have a creator. `attached`: somebody has it so, and is its user even if that ends before the reaper
+ * looks. */
+int lifetimes_set(int fd, ino_t ino, bool is_dir, const struct segfs_lifetime *lifetime, bool attached);
 
 /*
  * A new file or directory `fd` takes over what is noted on its directory. Whoever makes a file by opening it

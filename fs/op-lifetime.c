@@ -78,7 +78,7 @@ static int check_flags(int fd, ino_t ino, int flags)
 }
 
 /* One that the reaper has just removed is not kept any more. */
-static int set(int fd, int flags, const struct segfs_lifetime *lifetime)
+static int set(int fd, int flags, const struct segfs_lifetime *lifetime, bool attached)
 {
 	struct stat st;
 	int r;
@@ -88,7 +88,14 @@ static int set(int fd, int flags, const struct segfs_lifetime *lifetime)
 	if (S_ISREG(st.st_mode) && st.st_nlink == 0)
 		return -ESTALE;
 	r = check_flags(fd, st.st_ino, flags);
-	return r < 0 ? r : lifetimes_set(fd, st.st_ino, S_ISDIR(st.st_mode), lifetime);
+	return r < 0 ? r : lifetimes_set(fd, st.st_ino, S_ISDIR(st.st_mode), lifetime, attached);
+}
+
+static bool is_open(struct fs *fs, uint64_t ino)
+{
+	struct node node;
+
+	return node_get(&fs->nodes, ino, &node) == 0 && node.n_opens > 0;
 }
 
 int op_set_lifetime(fuse_req_t req, uint64_t ino, int fd, const struct stat *st, const char *value,
@@ -104,7 +111,7 @@ int op_set_lifetime(fuse_req_t req, uint64_t ino, int fd, const struct stat *st,
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&fs->reaper.verdict);
-	r = set(fd, flags, &lifetime);
+	r = set(fd, flags, &lifetime, is_open(fs, ino));
 	pthread_mutex_unlock(&fs->reaper.verdict);
 	if (r == 0 && S_ISREG(st->st_mode))
 		reaper_look(fs, fd);

@@ -116,6 +116,17 @@ static void refuse(int fd, const char *request)
 	journal_end();
 }
 
+/* A mount that ends while a request is being read says so in another way (Linux fs/fuse/dev.c,
+ * fuse_dev_do_read()). */
+static ssize_t receive(int fd, void *buf, size_t len)
+{
+	ssize_t n = read(fd, buf, len);
+
+	if (n < 0 && errno == ECONNABORTED)
+		errno = ENODEV;
+	return n;
+}
+
 static ssize_t read_request(int fd, void *buf, size_t len, void *userdata)
 {
 	struct fs *fs = userdata;
@@ -124,7 +135,7 @@ static ssize_t read_request(int fd, void *buf, size_t len, void *userdata)
 	if (fs->transport.replay)
 		n = replay_init(&fs->transport, buf, len);
 	else
-		n = read(fd, buf, len);
+		n = receive(fd, buf, len);
 	if (n <= 0 || note_request(fs, buf, (size_t)n))
 		return n;
 	refuse(fd, buf);

@@ -1,6 +1,6 @@
 """A long random sequence of operations gives the same errno at every step and the same tree on a plain tmpfs and through a mount.
 
-DIFFERENTIAL_OPS (200000) and DIFFERENTIAL_SEED (any number; fixed by default, so that a run can be repeated) choose others.
+DIFFERENTIAL_OPS (120000) and DIFFERENTIAL_SEED (any number; fixed by default, so that a run can be repeated) choose others.
 A difference is printed with the command that replays it.
 """
 
@@ -8,7 +8,7 @@ import os
 
 from harness import TwinTest, main, run
 
-OPS = int(os.environ.get("DIFFERENTIAL_OPS", 200_000))
+OPS = int(os.environ.get("DIFFERENTIAL_OPS", 120_000))
 SEED = int(os.environ.get("DIFFERENTIAL_SEED", 1))
 RUNS = 3
 

@@ -493,6 +493,14 @@ class LastUser(Reaped):
         self.detach(user)
         self.gone("x")
 
+    def test_who_has_it_for_a_moment_when_it_is_set_is_a_user(self):
+        for number in range(20):
+            (self.behind / f"x{number}").write_bytes(bytes(4096))
+            with open(self.dir / f"x{number}", "rb+"):
+                put(self.dir / f"x{number}", "last-user")
+        for number in range(20):
+            self.gone(f"x{number}")
+
     def test_keep_is_kept(self):
         user = self.attach(self.dir / "x")
         put(self.dir / "x", "keep")

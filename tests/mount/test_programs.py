@@ -434,7 +434,8 @@ class Fio(ProgramTest):
 class Stress(ProgramTest):
     """stress-ng's own checks (--verify), a bounded number of operations each, or a few seconds: it ends on the mount as it ends on a plain tmpfs."""
 
-    BRIEFLY = ("--timeout", "3")  # where one operation is thousands of calls
+    SECONDS = int(os.environ.get("STRESS_SECONDS", 5))
+    BRIEFLY = ("--timeout", str(min(SECONDS, 3)))  # where one operation is thousands of calls
 
     # name: operations, further options. Those that Debian 12's and 13's stress-ng have, but for fpunch, which in 13 fails on a plain tmpfs.
     STRESSORS = {
@@ -453,7 +454,7 @@ class Stress(ProgramTest):
     def stress(self, root, name, operations, *options):
         folder = root / "stress"
         folder.mkdir(mode=0o777)
-        done = subprocess.run(["stress-ng", f"--{name}", "1", f"--{name}-ops", str(operations), "--timeout", "5", *options, "--verify",
+        done = subprocess.run(["stress-ng", f"--{name}", "1", f"--{name}-ops", str(operations), "--timeout", str(self.SECONDS), *options, "--verify",
                                "--temp-path", folder], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         left = [path.name for path in folder.iterdir()]
         shutil.rmtree(folder)
