@@ -32,12 +32,15 @@ bool segfs_patience_ended(const struct segfs_patience *patience)
 static bool spin(bool (*ready)(struct segfs_ring *ring, uint64_t wanted), uint64_t wanted,
 		 struct segfs_ring *ring, const struct segfs_patience *patience)
 {
+	int looks = 16; /* in any case; then the clock is read less often, as a frame may come meanwhile */
+
 	do {
-		for (int i = 0; i < 16; i++) {
+		for (int i = 0; i < looks; i++) {
 			if (ready(ring, wanted))
 				return true;
 			cpu_pause();
 		}
+		looks = 128;
 	} while (!reached(MIN(patience->spin_end, patience->end)));
 	return false;
 }
