@@ -62,8 +62,9 @@ class LoadOnce(ExampleTest):
     MEBIBYTES, WORKERS = 32, 4
 
     def memory(self, process, path):
-        """Bytes of the segment that it has mapped and touched, and its share of them, as the kernel counts."""
-        sizes, here = {"Rss": 0, "Pss": 0}, False
+        """Bytes of the segment that it has mapped, and its share of those it has touched, as the kernel counts. (What has been made huge
+        pages since counts only when it is touched again.)"""
+        sizes, here = {"Size": 0, "Pss": 0}, False
         with open(f"/proc/{process.pid}/smaps") as smaps:
             for line in smaps:
                 key, *rest = line.split()
@@ -71,7 +72,7 @@ class LoadOnce(ExampleTest):
                     here = line.rstrip().endswith("/" + path.name)
                 elif here and key[:-1] in sizes:
                     sizes[key[:-1]] += int(rest[0]) << 10
-        return sizes["Rss"], sizes["Pss"]
+        return sizes["Size"], sizes["Pss"]
 
     def try_loader(self, loader):
         path, size = self.mnt / f"by_{loader}", self.MEBIBYTES << 20
