@@ -23,17 +23,6 @@ struct segfs_control {
 	uint64_t slots;
 };
 
-static const struct segfs_words words[] = {
-	{.offset = offsetof(struct segfs_layout_control, owner), .stride = SEGFS_LINE, .n = 1},
-	{.offset = offsetof(struct segfs_layout_control, readers),
-	 .stride = SEGFS_LINE,
-	 .n = SEGFS_CONTROL_READERS},
-	{.offset = offsetof(struct segfs_layout_control, members),
-	 .stride = sizeof(struct segfs_layout_member),
-	 .n = SEGFS_MEMBERS,
-	 .members = true},
-};
-
 int segfs_control_open(const char *path, int flags, struct segfs_control **ret_control)
 {
 	SEGFS_FREE struct segfs_control *control = NULL;
@@ -49,8 +38,8 @@ int segfs_control_open(const char *path, int flags, struct segfs_control **ret_c
 	if (fd < 0)
 		return fd;
 	control->writable = flags == O_RDWR;
-	r = segfs_robust_map(fd, sizeof(*control->page), control->writable, words, COUNT_OF(words),
-			     &control->area);
+	r = segfs_robust_map(fd, sizeof(*control->page), control->writable, segfs_lock_words,
+			     SEGFS_LOCK_WORDS, &control->area);
 	if (r < 0)
 		return r;
 	control->page = segfs_robust_data(control->area);

@@ -8,6 +8,17 @@
 #include "futex.h"
 #include "robust.h"
 
+const struct segfs_words segfs_lock_words[SEGFS_LOCK_WORDS] = {
+	{.offset = offsetof(struct segfs_layout_control, owner), .stride = SEGFS_LINE, .n = 1},
+	{.offset = offsetof(struct segfs_layout_control, readers),
+	 .stride = SEGFS_LINE,
+	 .n = SEGFS_CONTROL_READERS},
+	{.offset = offsetof(struct segfs_layout_control, members),
+	 .stride = sizeof(struct segfs_layout_member),
+	 .n = SEGFS_MEMBERS,
+	 .members = true},
+};
+
 /* tests/model/lock.c enumerates what can happen between these steps, and names them as the comments do here:
  * who changes the one changes the other. */
 

@@ -14,6 +14,12 @@
 
 #include <segfs/layout.h>
 
+#include "robust.h"
+
+/* The owner words of the page, for segfs_robust_map(). */
+enum { SEGFS_LOCK_WORDS = 3 };
+extern const struct segfs_words segfs_lock_words[SEGFS_LOCK_WORDS];
+
 /*
  * Take the lock exclusively. 0, or 1 if an exclusive holder died since the lock was last held exclusively:
  * what it protects may be half written. -EBUSY: held, and timeout_ns is 0. -ETIMEDOUT.

@@ -18,17 +18,6 @@
 #include "robust.h"
 #include "rounds.h"
 
-static const struct segfs_words words[] = {
-	{.offset = offsetof(struct segfs_layout_control, owner), .stride = 8, .n = 1},
-	{.offset = offsetof(struct segfs_layout_control, readers),
-	 .stride = SEGFS_LINE,
-	 .n = SEGFS_CONTROL_READERS},
-	{.offset = offsetof(struct segfs_layout_control, members),
-	 .stride = sizeof(struct segfs_layout_member),
-	 .n = SEGFS_MEMBERS,
-	 .members = true},
-};
-
 static struct segfs_robust *area;
 static struct segfs_layout_control *page;
 
@@ -43,7 +32,7 @@ static void make_page(void)
 	int fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
 	if (fd < 0 || ftruncate(fd, sizeof(*page)) < 0 ||
-	    segfs_robust_map(fd, sizeof(*page), true, words, 3, &area) < 0)
+	    segfs_robust_map(fd, sizeof(*page), true, segfs_lock_words, SEGFS_LOCK_WORDS, &area) < 0)
 		err(1, "control page");
 	page = segfs_robust_data(area);
 }

@@ -8,17 +8,6 @@
 #define MAX_STEPS 64
 #define SHORT_NS  20000
 
-static const struct segfs_words words[] = {
-	{.offset = offsetof(struct segfs_layout_control, owner), .stride = SEGFS_LINE, .n = 1},
-	{.offset = offsetof(struct segfs_layout_control, readers),
-	 .stride = SEGFS_LINE,
-	 .n = SEGFS_CONTROL_READERS},
-	{.offset = offsetof(struct segfs_layout_control, members),
-	 .stride = sizeof(struct segfs_layout_member),
-	 .n = SEGFS_MEMBERS,
-	 .members = true},
-};
-
 static void use(struct segfs_layout_control *page, uint32_t self, struct input *in)
 {
 	int64_t timeout_ns = draw_byte(in) % 4 == 3 ? SHORT_NS : 0;
@@ -73,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint32_t self;
 
 	MUST(ftruncate(fd, sizeof(*page)) == 0);
-	MUST(segfs_robust_map(fd, sizeof(*page), true, words, COUNT_OF(words), &area) == 0);
+	MUST(segfs_robust_map(fd, sizeof(*page), true, segfs_lock_words, SEGFS_LOCK_WORDS, &area) == 0);
 	page = segfs_robust_data(area);
 	self = (uint32_t)segfs_robust_owner(area);
 	for (int i = 0; i < MAX_STEPS && in.size > 0; i++) {

@@ -6,18 +6,8 @@
 #include <segfs/layout.h>
 
 #include "file_on_tmpfs.h"
+#include "lock.h"
 #include "robust.h"
-
-static const struct segfs_words page_words[] = {
-	{.offset = offsetof(struct segfs_layout_control, owner), .stride = 8, .n = 1},
-	{.offset = offsetof(struct segfs_layout_control, readers),
-	 .stride = SEGFS_LINE,
-	 .n = SEGFS_CONTROL_READERS},
-	{.offset = offsetof(struct segfs_layout_control, members),
-	 .stride = sizeof(struct segfs_layout_member),
-	 .n = SEGFS_MEMBERS,
-	 .members = true},
-};
 
 static inline int new_page(void)
 {
@@ -31,8 +21,9 @@ static inline struct segfs_robust *map_page(int fd)
 {
 	struct segfs_robust *area = NULL;
 
-	ck_assert_int_eq(
-		segfs_robust_map(fd, sizeof(struct segfs_layout_control), true, page_words, 3, &area), 0);
+	ck_assert_int_eq(segfs_robust_map(fd, sizeof(struct segfs_layout_control), true, segfs_lock_words,
+					  SEGFS_LOCK_WORDS, &area),
+			 0);
 	return area;
 }
 
