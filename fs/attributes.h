@@ -43,8 +43,8 @@ static inline bool attribute_is_settable(enum attribute attribute)
 
 /*
  * The value of a stored attribute, or of user.shm.kind, .creator, .sealed, .lifetime, .numa, .ring, .table or
- * .slots, of the open segment
- * (for the last also: directory) `fd`. *ret_value is to be freed. Its length, or -ENODATA, or another -errno.
+ * .slots, of the open segment `fd`, which for .lifetime may also be a directory. *ret_value is to be freed.
+ * Its length, or -ENODATA, or another -errno.
  */
 ssize_t attribute_read(enum attribute attribute, const char *name, int fd, ino_t ino, char **ret_value);
 
