@@ -13,10 +13,6 @@
 #include "util.h"
 #include "view.h"
 
-/* How long the kernel must have been without a node before that is believed, seconds: by then each FORGET has
- * been read that was under way. */
-#define DOUBT_S 10
-
 struct node_entry {
 	struct node node;
 	struct ledger_node *kept; /* the same for a worker that takes over, the entry's */
@@ -352,7 +348,7 @@ bool node_doubt(struct node_table *table, uint64_t ino, struct node *ret_node)
 		return false;
 	if (entry->kept->doubted_s == 0)
 		entry->kept->doubted_s = now_s();
-	if (now_s() - entry->kept->doubted_s < DOUBT_S)
+	if (now_s() - entry->kept->doubted_s < NODE_DOUBT_S)
 		return false;
 	entry_take_out(table, entry, ret_node);
 	return true;
@@ -365,6 +361,14 @@ void node_trust(struct node_table *table, uint64_t ino)
 
 	if (entry)
 		entry->kept->doubted_s = 0;
+}
+
+bool node_is_doubted(struct node_table *table, uint64_t ino)
+{
+	LOCKED(table);
+	const struct node_entry *entry = find(table, ino);
+
+	return entry && entry->kept->doubted_s > 0;
 }
 
 void node_note_pinned(struct node_table *table, uint64_t ino)

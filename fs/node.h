@@ -142,6 +142,10 @@ uint64_t node_of_watch(struct node_table *table, int watch);
  * -ENOMEM. */
 ssize_t node_list(struct node_table *table, uint64_t **ret_inos);
 
+/* How long the kernel must have been without a node before that is believed, seconds: by then each FORGET has
+ * been read that was under way. */
+#define NODE_DOUBT_S 10
+
 /*
  * The kernel, asked about the node, does not know it. That may be for a moment, or because a worker was
  * killed when it had read that the kernel forgets it. True if it has been so for long, and nobody has it
@@ -149,6 +153,7 @@ ssize_t node_list(struct node_table *table, uint64_t **ret_inos);
  */
 bool node_doubt(struct node_table *table, uint64_t ino, struct node *ret_node);
 void node_trust(struct node_table *table, uint64_t ino);
+bool node_is_doubted(struct node_table *table, uint64_t ino);
 
 /* The supervisor has a pin of it. */
 void node_note_pinned(struct node_table *table, uint64_t ino);

@@ -52,14 +52,28 @@ static void wake_pollers(struct fs *fs)
 }
 
 /* First all watches, then all looks: what happens between the two is told. */
-void succession_settle(struct fs *fs)
+bool succession_settle(struct fs *fs)
 {
 	SEGFS_FREE uint64_t *inos = NULL;
 	ssize_t n = node_list(&fs->nodes, &inos);
+	bool in_doubt = false;
 
 	wake_pollers(fs);
 	for (ssize_t i = 0; i < n; i++)
 		watch(fs, inos[i]);
-	for (ssize_t i = 0; i < n; i++)
+	for (ssize_t i = 0; i < n; i++) {
 		refresh(fs, inos[i]);
+		in_doubt |= node_is_doubted(&fs->nodes, inos[i]);
+	}
+	return in_doubt;
+}
+
+void succession_end_doubts(struct fs *fs)
+{
+	SEGFS_FREE uint64_t *inos = NULL;
+	ssize_t n = node_list(&fs->nodes, &inos);
+
+	for (ssize_t i = 0; i < n; i++)
+		if (node_is_doubted(&fs->nodes, inos[i]))
+			refresh(fs, inos[i]);
 }

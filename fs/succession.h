@@ -7,6 +7,12 @@
  * already: nothing is believed for longer than a moment as long as its directory is not watched
  * (op_timeout()), and what must not be wrong is looked at each time (fresh.h).
  */
+#include <stdbool.h>
+
 #include "fs.h"
 
-void succession_settle(struct fs *fs);
+/* True if there are nodes that the kernel seems not to know. */
+bool succession_settle(struct fs *fs);
+
+/* Once more about those, NODE_DOUBT_S later: what it still does not know is let go, with its memory. */
+void succession_end_doubts(struct fs *fs);

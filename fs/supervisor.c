@@ -98,13 +98,113 @@ static int64_t next_start(struct supervisor *supervisor, bool was_of_use)
 	return MAX(now, supervisor->burst_ns - BURST * BURST_NS);
 }
 
+/* From now on users wait. */
+static void end_begins(struct supervisor *supervisor, int64_t since_ns)
+{
+	if (!supervisor->end_ns)
+		supervisor->end_ns = since_ns;
+	supervisor->dying = true;
+}
+
+static void on_first_ready(struct supervisor *supervisor)
+{
+	supervisor->ready = true;
+	close_fd(&supervisor->link.mount);
+	background_leave(supervisor->options);
+	background_ready();
+	service_tell("READY=1");
+	log_info("%s mounted on %s", supervisor->options->store, supervisor->options->mountpoint);
+}
+
+static void on_ready(struct supervisor *supervisor)
+{
+	struct ledger_page *page = supervisor->ledger.page;
+	struct child *worker = &supervisor->worker;
+	int64_t stall_ns;
+
+	worker->ready = true;
+	supervisor->done_ns = child_now_ns();
+	worker->ready_ns = worker->well_ns = child_now_ns();
+	worker->asked_ns = 0;
+	if (!supervisor->ready) {
+		supervisor->end_ns = 0;
+		on_first_ready(supervisor);
+		return;
+	}
+	stall_ns = child_now_ns() - supervisor->end_ns;
+	supervisor->end_ns = 0;
+	page->longest_stall_ns = MAX(page->longest_stall_ns, (uint64_t)stall_ns);
+	log_warning("the worker ended %s; another (pid %d) serves %.1f ms later", supervisor->reason,
+		    worker->pid, (double)stall_ns / MS);
+	*supervisor->reason = '\0';
+}
+
+static void on_message(struct supervisor *supervisor, struct child *child, const struct link_message *message,
+		       int fd)
+{
+	switch (message->kind) {
+	case LINK_HELLO:
+		if (child == &supervisor->next)
+			supervisor_kill_worker(supervisor, "for an upgrade", child_now_ns());
+		else
+			link_send(child->socket, LINK_GO, 0, -1);
+		break;
+	case LINK_CANARY:
+		if (child_watch(child, (pid_t)message->value) < 0)
+			supervisor_kill_worker(supervisor, "", child_now_ns());
+		break;
+	case LINK_READY:
+		on_ready(supervisor);
+		break;
+	case LINK_PONG:
+		child->asked_ns = 0;
+		child->well_ns = child_now_ns();
+		break;
+	case LINK_PIN:
+		if (fd >= 0)
+			pins_add(&supervisor->pins, message->value, steal_fd(&fd));
+		break;
+	case LINK_UNPIN:
+		pins_remove(&supervisor->pins, message->value);
+		break;
+	}
+	close_fd(&fd);
+}
+
+/* All that it has said. Of one that has ended, too: what it has pinned stays so. */
+static void listen_to(struct supervisor *supervisor, struct child *child)
+{
+	struct pollfd pollfd = {.fd = child->socket, .events = POLLIN};
+	struct link_message message;
+	int fd;
+
+	while (child->socket >= 0 && poll(&pollfd, 1, 0) > 0 && pollfd.revents & POLLIN) {
+		if (link_receive(child->socket, &message, &fd) <= 0) {
+			close_fd(&child->socket);
+			return;
+		}
+		on_message(supervisor, child, &message, fd);
+	}
+	if (child->socket >= 0 && pollfd.revents & (POLLHUP | POLLERR))
+		close_fd(&child->socket);
+}
+
+/* One that could say that it was ready may have ended before that was heard: it ends now. */
+static void hear_last_words(struct supervisor *supervisor)
+{
+	listen_to(supervisor, &supervisor->worker);
+	end_begins(supervisor, child_now_ns());
+}
+
 /* The present worker answers no more. */
 static void on_end(struct supervisor *supervisor)
 {
 	struct child *worker = &supervisor->worker;
-	bool was_of_use = (worker->ready && child_now_ns() - worker->ready_ns > USE_NS) ||
-			  watchdog_count_done(supervisor) != worker->n_done;
+	bool was_of_use;
 
+	hear_last_words(supervisor);
+	was_of_use = (worker->ready && child_now_ns() - worker->ready_ns > USE_NS) ||
+		     watchdog_count_done(supervisor) != worker->n_done;
 	child_clear(worker);
 	supervisor->dying = false;
 	if (!*supervisor->reason)
@@ -126,14 +226,6 @@ static void on_end(struct supervisor *supervisor)
 	}
 	if (supervisor->n_fruitless >= FRUITLESS_MAX && !supervisor->was_killed)
 		give_up(supervisor);
-}
-
-/* From now on users wait. */
-static void end_begins(struct supervisor *supervisor, int64_t since_ns)
-{
-	if (!supervisor->end_ns)
-		supervisor->end_ns = since_ns;
-	supervisor->dying = true;
 }
 
 void supervisor_kill_worker(struct supervisor *supervisor, const char *reason, int64_t since_ns)
@@ -240,89 +332,6 @@ static void on_signals(struct supervisor *supervisor)
 			stop(supervisor);
 		}
 	}
-}
-
-static void on_first_ready(struct supervisor *supervisor)
-{
-	supervisor->ready = true;
-	close_fd(&supervisor->link.mount);
-	background_leave(supervisor->options);
-	background_ready();
-	service_tell("READY=1");
-	log_info("%s mounted on %s", supervisor->options->store, supervisor->options->mountpoint);
-}
-
-static void on_ready(struct supervisor *supervisor)
-{
-	struct ledger_page *page = supervisor->ledger.page;
-	struct child *worker = &supervisor->worker;
-	int64_t stall_ns;
-
-	worker->ready = true;
-	supervisor->done_ns = child_now_ns();
-	worker->ready_ns = worker->well_ns = child_now_ns();
-	worker->asked_ns = 0;
-	if (!supervisor->ready) {
-		supervisor->end_ns = 0;
-		on_first_ready(supervisor);
-		return;
-	}
-	stall_ns = child_now_ns() - supervisor->end_ns;
-	supervisor->end_ns = 0;
-	page->longest_stall_ns = MAX(page->longest_stall_ns, (uint64_t)stall_ns);
-	log_warning("the worker ended %s; another (pid %d) serves %.1f ms later", supervisor->reason,
-		    worker->pid, (double)stall_ns / MS);
-	*supervisor->reason = '\0';
-}
-
-static void on_message(struct supervisor *supervisor, struct child *child, const struct link_message *message,
-		       int fd)
-{
-	switch (message->kind) {
-	case LINK_HELLO:
-		if (child == &supervisor->next)
-			supervisor_kill_worker(supervisor, "for an upgrade", child_now_ns());
-		else
-			link_send(child->socket, LINK_GO, 0, -1);
-		break;
-	case LINK_CANARY:
-		if (child_watch(child, (pid_t)message->value) < 0)
-			supervisor_kill_worker(supervisor, "", child_now_ns());
-		break;
-	case LINK_READY:
-		on_ready(supervisor);
-		break;
-	case LINK_PONG:
-		child->asked_ns = 0;
-		child->well_ns = child_now_ns();
-		break;
-	case LINK_PIN:
-		if (fd >= 0)
-			pins_add(&supervisor->pins, message->value, steal_fd(&fd));
-		break;
-	case LINK_UNPIN:
-		pins_remove(&supervisor->pins, message->value);
-		break;
-	}
-	close_fd(&fd);
-}
-
-/* All that it has said. Of one that has ended, too: what it has pinned stays so. */
-static void listen_to(struct supervisor *supervisor, struct child *child)
-{
-	struct pollfd pollfd = {.fd = child->socket, .events = POLLIN};
-	struct link_message message;
-	int fd;
-
-	while (child->socket >= 0 && poll(&pollfd, 1, 0) > 0 && pollfd.revents & POLLIN) {
-		if (link_receive(child->socket, &message, &fd) <= 0) {
-			close_fd(&child->socket);
-			return;
-		}
-		on_message(supervisor, child, &message, fd);
-	}
-	if (child->socket >= 0 && pollfd.revents & (POLLHUP | POLLERR))
-		close_fd(&child->socket);
 }
 
 /* One that cannot be waited for yet, because of a thread that does not count, has ended all the same. */

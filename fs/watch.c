@@ -12,6 +12,7 @@
 
 #include "fresh.h"
 #include "fs.h"
+#include "lifetimes.h"
 #include "log.h"
 #include "succession.h"
 #include "util.h"
@@ -214,17 +215,32 @@ static bool pass(struct fs *fs)
 	return !stop;
 }
 
+/* The end of the doubts that an earlier worker has left, and then never again. */
+static int end_doubts(struct fs *fs, int64_t *due_ms)
+{
+	int64_t left_ms = *due_ms - lifetimes_now_ms();
+
+	if (*due_ms == 0)
+		return -1;
+	if (left_ms > 0)
+		return (int)left_ms;
+	succession_end_doubts(fs);
+	*due_ms = 0;
+	return -1;
+}
+
 static void *run(void *data)
 {
 	struct fs *fs = data;
 	struct watch *watch = &fs->watch;
+	int64_t due_ms = 0; /* of end_doubts(); 0: never */
 
 	pthread_setname_np(pthread_self(), WATCH_THREAD);
-	if (watch->takes_over)
-		succession_settle(fs);
+	if (watch->takes_over && succession_settle(fs))
+		due_ms = lifetimes_now_ms() + (NODE_DOUBT_S + 1) * 1000;
 	do {
 		wait_for(watch->wake, -1, PAUSE_MS);
-		wait_for(watch->wake, watch->inotify, -1);
+		wait_for(watch->wake, watch->inotify, end_doubts(fs, &due_ms));
 	} while (pass(fs));
 	return NULL;
 }

@@ -104,10 +104,14 @@ class Daemon:
         counts = lines[-1].split("requests: ")[1].split(", ")
         return {kind: int(count) for kind, count in (pair.split() for pair in counts)}
 
-    def worker(self):
-        """The pid of the process that answers requests."""
+    def workers(self):
+        """The pids of the supervisor's children: at a change of workers, two."""
         with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as children:
-            return int(children.read().split()[-1])
+            return [int(pid) for pid in children.read().split()]
+
+    def worker(self):
+        """The pid of the process that answers requests, or soon will."""
+        return self.workers()[-1]
 
     def kill(self):
         """End it as a crash would, the worker with its supervisor. The dead mount is taken away."""

@@ -41,6 +41,7 @@ class RestartTest(MountTest):
         eventually(lambda: int(self.status()["Restarts"]) >= before + n, what="another worker")
 
     def kill_worker(self):
+        eventually(lambda: len(self.daemon.workers()) == 1, what="one worker alone")
         before = int(self.status()["Restarts"])
         os.kill(self.daemon.worker(), signal.SIGKILL)
         self.served_anew(before)
