@@ -65,6 +65,15 @@ def has_huge_pages(directory):
     return done
 
 
+def is_mounted_elsewhere(path):
+    """In the mount namespace of any process."""
+    for mounts in pathlib.Path("/proc").glob("[0-9]*/mounts"):
+        with contextlib.suppress(OSError):
+            if f" {path} " in mounts.read_text():
+                return True
+    return False
+
+
 def unmount(path):
     if is_mountpoint(path) and subprocess.run(["umount", path], stderr=subprocess.DEVNULL).returncode != 0:
         subprocess.run(["umount", "-l", path], check=True)
@@ -119,12 +128,21 @@ class Daemon:
         self.status = self.process.wait()
         subprocess.run(["umount", "-l", self.mountpoint], check=True)
 
+    def wait_for_end(self):
+        """A mount that another mount namespace has a copy of (unshare(1), a container just started) lives on, and its daemon too."""
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            if is_mounted_elsewhere(self.mountpoint):
+                self.process.terminate()
+            self.process.wait(20)
+
     def stop(self):
         """Unmount and check that the daemon took it well."""
         if self.process.poll() is None:
             unmount(self.mountpoint)
             try:
-                self.process.wait(20)
+                self.wait_for_end()
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
