@@ -1,7 +1,7 @@
 """What the measurements in Python share: where to work, turns, lines for report.py, and other processes.
 
 tests/bench/run sets the environment: BENCH_MNT is the mount, BENCH_STORE its store, BENCH_PLAIN a tmpfs of its own that
-lies on /dev/shm, BENCH_BUILD the build directory; BENCH_QUICK, if set, wants everything done and hardly anything measured.
+lies on /dev/shm, BENCH_BINDFS, if set, a directory of that by bindfs, BENCH_BUILD the build directory; BENCH_QUICK, if set, wants everything done and hardly anything measured.
 """
 import ctypes
 import os
@@ -10,6 +10,7 @@ import signal
 import time
 
 MNT, STORE, PLAIN, BUILD = (pathlib.Path(os.environ.get("BENCH_" + name, "/nonexistent")) for name in ("MNT", "STORE", "PLAIN", "BUILD"))
+BINDFS = pathlib.Path(os.environ["BENCH_BINDFS"]) if "BENCH_BINDFS" in os.environ else None
 QUICK = "BENCH_QUICK" in os.environ
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
@@ -39,9 +40,13 @@ def skip(peer, why):
     line("skipped", peer, why)
 
 
-def alternate(rounds, sides, warm_up=True):
-    """Each of the sides in turn, the order reversed every other round. The first round warms up: yields (side, whether it counts)."""
+def alternate(rounds, sides, warm_up=True, least=3, seconds=30):
+    """Each of the sides in turn, the order reversed every other round. The first round warms up: yields (side, whether it counts).
+    Of the rounds beyond the least only those that begin within so many seconds are made, or a slow machine would take for ever."""
+    end = now() + seconds
     for i in range(0 if warm_up else 1, (1 if QUICK else rounds) + 1):
+        if i > least and now() > end:
+            return
         for side in sides if i % 2 else sides[::-1]:
             yield side, i > 0
 

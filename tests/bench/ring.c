@@ -153,9 +153,10 @@ static void measure_size(size_t size)
 	double latency_us, mib_s;
 	char parameter[32];
 	int rounds = rounds_of(11);
+	double end_ns = in_seconds(15);
 
 	snprintf(parameter, sizeof(parameter), "%zu", size);
-	for (int i = 0; i < rounds; i++)
+	for (int i = 1; goes_on(i, rounds, end_ns); i++)
 		for (int k = 0; k < N_PEERS; k++) {
 			const struct peer *peer = peers[i % 2 ? N_PEERS - 1 - k : k];
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { MAX_ROUNDS = 201 };
+enum { LEAST_ROUNDS = 3 };
 
 struct side {
 	const char *peer;
@@ -55,22 +55,41 @@ static inline void emit(const char *work, const char *peer, const char *paramete
 	fflush(stdout);
 }
 
+/* Whether there is to be another round, the first being 0: as many as were asked for, but of those beyond the
+ * least only what begins before `end_ns`, or a slow machine would take for ever. */
+static inline bool goes_on(int round, int rounds, double end_ns)
+{
+	return round <= rounds && (round <= LEAST_ROUNDS || now_ns() < end_ns);
+}
+
+static inline double in_seconds(double seconds)
+{
+	return now_ns() + seconds * 1e9;
+}
+
 /* All sides in turn, the order reversed every other round, so that neither a machine's drift nor a place in
  * the order favours one. The first round, which is not printed, warms them up. */
+static inline void take_turns(const char *work, const char *parameter, const struct side *sides, int n,
+			      int round, int times)
+{
+	for (int k = 0; k < n; k++) {
+		const struct side *side = &sides[round % 2 ? k : n - 1 - k];
+		double ns = side->run(times) / times;
+
+		if (round > 0)
+			emit(work, side->peer, parameter, ns, "ns");
+	}
+}
+
 static inline void alternate(const char *work, const char *parameter, const struct side *sides, int n,
 			     int rounds, int times)
 {
+	double end_ns = in_seconds(8);
+
 	times = times_of(times);
 	rounds = rounds_of(rounds);
-	for (int i = 0; i <= rounds; i++) {
-		for (int k = 0; k < n; k++) {
-			const struct side *side = &sides[i % 2 ? k : n - 1 - k];
-			double ns = side->run(times) / times;
-
-			if (i > 0)
-				emit(work, side->peer, parameter, ns, "ns");
-		}
-	}
+	for (int i = 0; goes_on(i, rounds, end_ns); i++)
+		take_turns(work, parameter, sides, n, i, times);
 }
 
 static inline int compare_doubles(const void *a, const void *b)
