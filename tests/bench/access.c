@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * access STORE_FILE MOUNT_FILE: what reading one segment costs by the store's path and by the mount's.
+ * access PEER=FILE...: what reading and writing a resident file costs by each of several paths.
  *
- * The file is resident; of at least 16 MiB.
+ * The files are of one size, of at least 16 MiB, and zero. Two paths may lead to one file.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -17,7 +17,10 @@
 
 #include "rounds.h"
 
+enum { MAX_PATHS = 8 };
+
 struct path {
+	const char *peer; /* NUL-terminated part of the argument, as is the name of the file */
 	int fd;
 	uint64_t *map;
 	size_t size;
@@ -25,9 +28,10 @@ struct path {
 
 static char buffer[1 << 20];
 
-static struct path open_path(const char *name)
+static struct path open_path(char *argument)
 {
-	struct path path = {.fd = open(name, O_RDWR | O_CLOEXEC)};
+	const char *peer = strsep(&argument, "="), *name = argument ? argument : "";
+	struct path path = {.peer = peer, .fd = open(name, O_RDWR | O_CLOEXEC)};
 	struct stat st;
 
 	if (path.fd < 0 || fstat(path.fd, &st) < 0)
@@ -92,40 +96,47 @@ static const struct {
 	{"memcpy out of a mapping", copy_out, 1 << 20},
 };
 
-static struct path store, mount;
-static size_t work;
+static struct path paths[MAX_PATHS];
+static int n_paths;
 
-static double time_of(const struct path *path, int times)
+/* All paths, the order reversed every other round; the first round warms up. */
+static void use_paths(size_t work, int round)
 {
-	double start = now_ns();
+	for (int k = 0; k < n_paths; k++) {
+		const struct path *path = &paths[round % 2 ? k : n_paths - 1 - k];
+		double begin = now_ns();
 
-	for (int i = 0; i < times; i++)
 		works[work].run(path, works[work].piece);
-	return now_ns() - start;
+		if (round > 0)
+			emit(works[work].name, path->peer, "", now_ns() - begin, "ns");
+	}
 }
 
-static double by_mount(int times)
+static void measure(size_t work)
 {
-	return time_of(&mount, times);
-}
+	double end_ns = in_seconds(8);
+	int rounds = rounds_of(51);
 
-static double by_store(int times)
-{
-	return time_of(&store, times);
+	for (int i = 0; goes_on(i, rounds, end_ns); i++)
+		use_paths(work, i);
 }
 
 int main(int argc, char **argv)
 {
-	if (argc != 3)
-		errx(2, "usage: access STORE_FILE MOUNT_FILE");
-	store = open_path(argv[1]);
-	mount = open_path(argv[2]);
-	describe("Data path",
-		 "One resident segment of 256 MiB, mapped and populated by the path in the mount and by "
-		 "the path in the store, the same pages. C. pread: 16 MiB in pieces from changing "
-		 "places; random reads: 262,144; memcpy: 64 MiB in pieces of 1 MiB.");
-	for (work = 0; work < sizeof(works) / sizeof(works[0]); work++)
-		alternate(works[work].name, "", (struct side[]){{"segfs", by_mount}, {"tmpfs", by_store}}, 2,
-			  101, 1);
+	if (argc < 2 || argc > MAX_PATHS + 1)
+		errx(2, "usage: access PEER=FILE...");
+	while (n_paths < argc - 1) {
+		paths[n_paths] = open_path(argv[n_paths + 1]);
+		n_paths++;
+	}
+	describe(
+		"Data path",
+		"A resident segment of 256 MiB, mapped and populated, by its path in the mount and by its path "
+		"in the store, the same pages; beside a file on a plain /dev/shm, and one by bindfs, a FUSE file "
+		"system of a directory that knows no passthrough. C. pread: 16 MiB in pieces from changing "
+		"places; random reads: 262,144, each depends on the one before; memcpy: 64 MiB in pieces of 1 "
+		"MiB.");
+	for (size_t work = 0; work < sizeof(works) / sizeof(works[0]); work++)
+		measure(work);
 	return 0;
 }

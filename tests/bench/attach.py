@@ -11,9 +11,12 @@ from multiprocessing.shared_memory import SharedMemory
 import numpy as np
 
 import bench
+from mounts import mounted
 
 SIZE = 8 * bench.MIB if bench.QUICK else 512 * bench.MIB
+HUGE = 2 * bench.MIB
 ASKED = b"1"
+BINDFS = "bindfs, no passthrough"
 CLONE_NEWNS, MS_BIND = 0x20000, 0x1000
 READS = {"attach, and sum it": lambda array: array.sum(), "attach, and touch each page": lambda array: array[::512].sum()}
 libc = ctypes.CDLL(ctypes.util.find_library("c"), use_errno=True)
@@ -84,14 +87,14 @@ def ask_for_huge_pages(path):
     return huge_of(path) is not None
 
 
-def settle(path):
-    """Have it attached until segfs makes no more of it huge, of its own accord."""
-    attached, before, end = np.memmap(path, "u1", "r"), None, bench.now() + (2 if bench.QUICK else 30)
-    while (value := huge_of(path)) != before and bench.now() < end:
-        before = value
-        time.sleep(2)
+def settle(peer, path):
+    """Have it attached until segfs has made it huge of its own accord, for a minute at most."""
+    attached, begin, wanted = np.memmap(path, "u1", "r"), bench.now(), SIZE // HUGE * HUGE
+    while (value := huge_of(path)) and int(value.split("/")[0]) < wanted and bench.now() < begin + (1 if bench.QUICK else 60):
+        time.sleep(0.1)
     del attached
-    return value
+    if value:
+        bench.line("note", f"user.shm.huge of \"{peer}\", bytes on huge pages and bytes resident: {value}, {bench.now() - begin:.1f} s after it was attached.")
 
 
 def make_huge():
@@ -105,13 +108,14 @@ def make_huge():
     return None
 
 
-def make_all(name):
+def make_all(name, never):
     """The arrays: peer to path, of the .npy files and of the SharedMemory with this name."""
     resource_tracker.ensure_running()  # one for all: a child's own would clean up after the child
     bench.in_child(make_shared_memory, name, False)
     bench.in_child(make_shared_memory, name, True)
     huge = make_huge()
-    files = {"segfs": make_npy(bench.MNT), "segfs, huge pages asked for": huge, "/dev/shm": make_npy(bench.PLAIN)}
+    files = {"segfs": make_npy(bench.MNT), "segfs, huge pages asked for": huge, "segfs, -o huge=never": make_npy(never), "/dev/shm": make_npy(bench.PLAIN),
+             BINDFS: bench.BINDFS and make_npy(bench.BINDFS)}
     memories = {"SharedMemory, mount over /dev/shm": bench.MNT / name, "SharedMemory, plain /dev/shm": bench.PLAIN / name}
     return {peer: path for peer, path in files.items() if path}, memories
 
@@ -119,12 +123,16 @@ def make_all(name):
 def attach():
     bench.describe(f"Attach to a resident array of {SIZE // bench.MIB} MiB, Python",
                    "In a new process each time: open, map, read all, or a word of each page. SharedMemory is Python's, as it is, on a plain /dev/shm, and "
-                   "with the mount over /dev/shm (bound there). What segfs makes huge of its own accord was given time to become so.")
-    name = f"attach-{os.getpid()}"
-    files, memories = make_all(name)
+                   "with the mount over /dev/shm (bound there). What segfs makes huge of its own accord was given time to become so. bindfs is a FUSE file "
+                   "system of a directory that knows no passthrough.")
+    with mounted("never", "-o", "huge=never") as (_, never, _):
+        attach_to(*make_all(name := f"attach-{os.getpid()}", never), name)
+
+
+def attach_to(files, memories, name):
     for peer, path in {**files, **memories}.items():
-        if value := settle(path):
-            bench.line("note", f"user.shm.huge of \"{peer}\", bytes on huge pages and bytes resident: {value}")
+        if path.parent == bench.MNT:
+            settle(peer, path)
     sides = {peer: lambda read, path=path: time_ns(path, read) for peer, path in files.items()}
     for peer, path in memories.items():
         sides[peer] = lambda read, covered=path.parent == bench.MNT: time_shared_memory_ns(name, read, covered)
@@ -174,6 +182,8 @@ def create():
                    "empty file, which reserves its pages.")
     sides = [("segfs, typed", bench.MNT, typed), ("segfs, fallocate", bench.MNT, allocated), ("segfs, ftruncate", bench.MNT, truncated),
              ("/dev/shm, ftruncate", bench.PLAIN, truncated), ("/dev/shm, fallocate", bench.PLAIN, allocated)]
+    if bench.BINDFS:
+        sides.append((f"{BINDFS}, ftruncate", bench.BINDFS, truncated))
     for (peer, directory, size_it), counts in bench.alternate(7, sides):
         ns = bench.in_child(time_to_make_ns, directory / "create", size_it)
         if counts:

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * metadata MOUNT_FILE TMPFS_FILE PARAMETER: what it costs to ask for one file, beside the same on a tmpfs and
- * beside the least that any daemon could take, a byte to another process and one back. PARAMETER, how many
- * files there are beside this one, goes into the lines.
+ * metadata {N MOUNT_FILE TMPFS_FILE}...: what it costs to ask for one file, beside the same on a tmpfs and
+ * beside the least that any daemon could take, a byte to another process and one back. N, how many files
+ * there are beside this one, goes into the lines.
+ *
+ * All are asked in turns, so that how the cost grows with N can be told from how the machine drifts.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -13,10 +15,15 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "pin.h"
 #include "rounds.h"
 
-static const char *paths[2];
-static int there[2], back[2];
+struct echo {
+	int there[2], back[2];
+};
+
+static const char *const *paths; /* N, by the mount, on tmpfs */
+static struct echo near, far;
 
 static void check(int r)
 {
@@ -74,61 +81,97 @@ static double time_of(const char *path, int times)
 
 static double on_mount(int times)
 {
-	return time_of(paths[0], times);
+	return time_of(paths[1], times);
 }
 
 static double on_tmpfs(int times)
 {
-	return time_of(paths[1], times);
+	return time_of(paths[2], times);
 }
 
-static void answer(void)
+static void answer(const struct echo *echo)
 {
 	char byte;
 
-	while (read(there[0], &byte, 1) == 1)
-		check((int)write(back[1], &byte, 1));
+	while (read(echo->there[0], &byte, 1) == 1)
+		check((int)write(echo->back[1], &byte, 1));
 	_exit(0);
 }
 
-static void start_answering(void)
+/* A process that sends back each byte: on its own processor, or wherever the scheduler puts it. */
+static void start_answering(struct echo *echo, bool pinned)
 {
 	pid_t pid;
 
-	check(pipe2(there, O_CLOEXEC));
-	check(pipe2(back, O_CLOEXEC));
+	check(pipe2(echo->there, O_CLOEXEC));
+	check(pipe2(echo->back, O_CLOEXEC));
 	pid = fork();
 	check(pid);
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		close(there[1]);
-		answer();
+		if (pinned)
+			pin(1);
+		close(echo->there[1]);
+		answer(echo);
 	}
 }
 
-static double by_pipe(int times)
+static double by_pipe(const struct echo *echo, int times)
 {
 	double begin = now_ns();
 	char byte = 0;
 
 	for (int i = 0; i < times; i++) {
-		check((int)write(there[1], &byte, 1));
-		check((int)read(back[0], &byte, 1));
+		check((int)write(echo->there[1], &byte, 1));
+		check((int)read(echo->back[0], &byte, 1));
 	}
 	return now_ns() - begin;
 }
 
+static double by_near_pipe(int times)
+{
+	return by_pipe(&near, times);
+}
+
+static double by_far_pipe(int times)
+{
+	cpu_set_t all;
+	double ns;
+
+	check(sched_getaffinity(0, sizeof(all), &all));
+	pin(0);
+	ns = by_pipe(&far, times);
+	check(sched_setaffinity(0, sizeof(all), &all));
+	return ns;
+}
+
+static const struct side sides[] = {
+	{"segfs", on_mount},
+	{"tmpfs", on_tmpfs},
+	{"pipe, there and back", by_near_pipe},
+	{"pipe between two processors", by_far_pipe},
+};
+
+static void measure(const char *const *files, int n)
+{
+	double end_ns = in_seconds(15);
+	int rounds = rounds_of(31), times = times_of(500);
+
+	for (int i = 0; goes_on(i, rounds, end_ns); i++)
+		for (int k = 0; k < n; k++) {
+			paths = files + 3 * (i % 2 ? k : n - 1 - k);
+			take_turns(works[work].name, paths[0], sides, sizeof(sides) / sizeof(sides[0]), i,
+				   times);
+		}
+}
+
 int main(int argc, char **argv)
 {
-	static const struct side sides[] = {
-		{"segfs", on_mount}, {"tmpfs", on_tmpfs}, {"pipe, there and back", by_pipe}};
-
-	if (argc != 4)
-		errx(2, "usage: metadata MOUNT_FILE TMPFS_FILE PARAMETER");
-	paths[0] = argv[1];
-	paths[1] = argv[2];
-	start_answering();
+	if (argc < 4 || argc % 3 != 1)
+		errx(2, "usage: metadata {N MOUNT_FILE TMPFS_FILE}...");
+	start_answering(&near, false);
+	start_answering(&far, true);
 	for (work = 0; work < sizeof(works) / sizeof(works[0]); work++)
-		alternate(works[work].name, argv[3], sides, 3, 31, 1000);
+		measure((const char *const *)argv + 1, argc / 3);
 	return 0;
 }
