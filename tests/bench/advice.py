@@ -16,7 +16,7 @@ def crossing(ours, theirs):
 def rate(value):
     """A number of times a second, to two digits."""
     digits = max(0, len(str(int(value))) - 2)
-    return f"{round(value, -digits):,.0f}" if value >= 10 else f"{value:.1f}"
+    return f"{round(value, -digits):,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def size(value):
@@ -41,12 +41,15 @@ def from_which_size(ours, theirs):
 
 
 def from_which_rate(name, ours, theirs):
-    """Lines on what rates ask for, at the sizes at which shared memory is quicker."""
+    """A table of rates, at the sizes at which shared memory is quicker."""
     found = crossing(ours, theirs)
+    if found is None:
+        return
+    yield f"\nArrays a second, made in place, instead of through a {name}: up to the first rate the {name} takes less than a tenth of the time there is, and whichever is"
+    yield f"simpler will do; at the second the {name} cannot keep up any more, at the third not even shared memory."
     for at in sorted(theirs):
-        if found is not None and at >= found:
-            yield (f"- {size(at)}: up to {rate(SPARE / theirs[at])} a second the {name} takes less than a tenth of the time there is, and whichever is simpler "
-                   f"will do. From {rate(1 / theirs[at])} a second on it cannot keep up; shared memory can, up to {rate(1 / ours[at])}.")
+        if at >= found:
+            yield f"{size(at):>9}{rate(SPARE / theirs[at]):>14}{rate(1 / theirs[at]):>14}{rate(1 / ours[at]):>14}"
 
 
 def advise(in_place, copied, others):
@@ -55,5 +58,4 @@ def advise(in_place, copied, others):
         yield (f"Shared memory is quicker than a {name} {from_which_size(in_place, theirs)}, if the array is made in place; "
                f"{from_which_size(copied, theirs)}, if it is copied in.")
     for name, theirs in others.items():
-        yield f"\nInstead of a {name}, with the array made in place:"
         yield from from_which_rate(name, in_place, theirs)

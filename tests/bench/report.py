@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""report.py DIRECTORY: from what was measured, DIRECTORY/*.tsv, make results.md and a plot for each work with a number to plot over.
+"""report.py DIRECTORY [README]: from what was measured, DIRECTORY/NUMBER-MEASUREMENT.tsv, make results.md, with the bars of bars.py at
+its top, and a plot for each work with a number to plot over; and put the bars into the README.
 
 Lines of the .tsv files, with tabs between the fields:
 
@@ -12,14 +13,22 @@ Lines of the .tsv files, with tabs between the fields:
 """
 import pathlib
 import statistics
-import subprocess
 import sys
+
+import bars
+from plot import has_gnuplot, plot, quartiles
 
 UNITS = {"ns": [("s", 1e9), ("ms", 1e6), ("us", 1e3), ("ns", 1)]}
 
 
+HOW = ("Medians of all rounds, ± half the distance of the quartiles; x is the ratio to the first column, or row, and ratios are the medians of those round "
+       "by round. What is compared was measured in turn, in one run.\n")
+BEGIN, END = "<!-- results: written by tests/bench/run --readme -->\n", "<!-- end of results -->\n"
+
+
 class Section:
-    def __init__(self, title):
+    def __init__(self, source, title):
+        self.source = source  # the measurement's name
         self.title, self.how, self.axis, self.axis_unit, self.notes = title, "", None, "", []
         self.rounds = {}  # (work, peer, parameter) to a list of values
         self.units = {}  # of works
@@ -49,7 +58,7 @@ def read(paths):
         for text in path.read_text().splitlines():
             kind, *fields = text.split("\t")
             if kind == "title":
-                sections.append(Section(fields[0]))
+                sections.append(Section(path.stem.partition("-")[2], fields[0]))
             else:
                 sections[-1].add(kind, *fields)
     return sections
@@ -75,10 +84,6 @@ def size(text, unit):
         if unit == "bytes" and value >= factor and value % factor == 0:
             return f"{value // factor} {name}"
     return f"{value:,} B" if unit == "bytes" else f"{value:,}"
-
-
-def quartiles(values):
-    return statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
 
 
 def ratio(values, first):
@@ -120,31 +125,14 @@ def tall(section, work):
     return table([f"{work}; {section.axis}", *(size(parameter, section.axis_unit) for parameter in parameters)], rows)
 
 
-def plot(section, work, path):
-    """Medians, and bars from the lower to the upper quartile."""
-    peers, unit = section.names(1, work), section.units[work]
-    scale, shown = (1e3, "us") if unit == "ns" else (1, unit)
-    script = [f"set terminal svg size 900,600 font 'sans,12' background 'white'\nset output '{path}'\nset title {quote(section.title + ': ' + work)}",
-              f"set xlabel {quote(section.axis)}\nset ylabel {quote(shown)}\nset key outside below\nset grid",
-              "set logscale x 2\nset format x '%.0b %BB'" if section.axis_unit == "bytes" else "set logscale x\nset format x '%.0s%c'",
-              "set yrange [0:100]" if unit == "%" else "set logscale y"]
-    for i, peer in enumerate(peers):
-        script.append(f"$data{i} << EOD")
-        for parameter in section.names(2, work):
-            if values := section.rounds.get((work, peer, parameter)):
-                low, middle, high = (value / scale for value in quartiles(values))
-                script.append(f"{parameter} {middle} {low} {high}")
-        script.append("EOD")
-    curves = [f"$data{i} using 1:2:3:4 with yerrorlines title {quote(peer)} noenhanced" for i, peer in enumerate(peers)]
-    subprocess.run(["gnuplot"], input="\n".join([*script, "plot " + ", ".join(curves)]) + "\n", text=True, check=True)
-
-
-def quote(text):
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
 def file_name(text):
     return "-".join("".join(letter if letter.isalnum() else " " for letter in text.lower()).split())
+
+
+def curves(section, work):
+    parameters = section.names(2, work)
+    of_peers = {peer: {parameter: section.rounds.get((work, peer, parameter)) for parameter in parameters} for peer in section.names(1, work)}
+    return {peer: {parameter: values for parameter, values in curve.items() if values} for peer, curve in of_peers.items()}
 
 
 def write(section, directory, plots):
@@ -155,7 +143,8 @@ def write(section, directory, plots):
             yield tall(section, work) + "\n"
             if plots and len(section.names(2, work)) > 1:
                 name = file_name(f"{section.title} {work}") + ".svg"
-                plot(section, work, directory / name)
+                ticks = {parameter: size(parameter, section.axis_unit) for parameter in section.names(2, work)}
+                plot(f"{section.title}: {work}", section.axis, ticks, section.units[work], curves(section, work), directory / name)
                 yield f"![{section.title}: {work}]({name})\n"
     elif section.rounds:
         yield wide(section) + "\n"
@@ -165,29 +154,79 @@ def write(section, directory, plots):
         yield ""
 
 
-def has_gnuplot():
-    try:
-        return subprocess.run(["gnuplot", "--version"], stdout=subprocess.DEVNULL, check=False).returncode == 0
-    except FileNotFoundError:
-        return False
+def medians_of(values, unit):
+    """What was measured, in one cell: of each parameter."""
+    return ", ".join(with_unit(statistics.median(each), unit) if each else "-" for each in values)
 
 
-def main(directory):
-    plots = has_gnuplot()
-    lines = [(directory / "machine.txt").read_text(),
-             "Medians of all rounds, ± half the distance of the quartiles; x is the ratio to the first column, or row, as the median of the ratios round by "
-             "round. What is compared was measured in turn, in one run.\n"]
-    if not plots:
-        lines.append("No plots: there was no gnuplot.\n")
+def verdict(bar, medians):
+    if len(medians) < len(bar.parameters) or bar.least is bar.most is None:
+        return "-"
+    return "yes" if bar.is_met(medians) else "**no**"
+
+
+def ratio_cell(bar, parameter, values):
+    at = f" ({size(parameter, 'bytes')})" if len(bar.parameters) > 1 else ""
+    if not values:
+        return f"not measured{at}"
+    low, middle, high = quartiles(values)
+    spread = f" ± {50 * (high - low) / middle:.0f} %" if middle and len(values) > 1 else ""
+    return f"{number(middle)}{bar.unit}{spread}{at}"
+
+
+def bar_line(bar, found, units):
+    """A row of the table of bars."""
+    unit = units.get((bar.source, bar.work), "")
+    ratios = {parameter: bar.values(found, parameter) for parameter in bar.parameters}
+    limit = f"≥ {bar.least:g}" if bar.least is not None else f"≤ {bar.most:g}{bar.unit}" if bar.most is not None else "-"
+    meaning = "" if bar.theirs is None else " of its time" if bar.most is not None else " times as fast"
+    cells = ", ".join(ratio_cell(bar, parameter, values) for parameter, values in ratios.items()) + (meaning if any(ratios.values()) else "")
+    medians = [statistics.median(values) for values in ratios.values() if values]
+    return [bar.what, medians_of([bar.ours_in(found, parameter) for parameter in bar.parameters], unit), bar.against,
+            medians_of([bar.theirs_in(found, parameter) for parameter in bar.parameters], unit) if bar.theirs else "", cells, limit, verdict(bar, medians)]
+
+
+def bars_table(found, units):
+    return table(["what", "segfs", "beside", "it", "ratio", "bar", "met"], [bar_line(bar, found, units) for bar in bars.BARS])
+
+
+def others_table(found, units, axes):
+    """So that nobody has to look for them."""
+    rows = [[work, size(parameter, axes[source]), peer, number(share)] for source, work, parameter, peer, share in bars.quicker_than_ours(found, units)]
+    return table(["what", "of, among", "who", "share of segfs's time"], rows)
+
+
+def publish(readme, text):
+    """Put it between the two lines of the README that are there for it."""
+    before, begin, rest = readme.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        sys.exit(f"report.py: {readme} has no place for results")
+    readme.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+
+
+def main(directory, readme=None):
     sections = read(sorted(directory.glob("*.tsv")))
     if not sections or not all(section.rounds for section in sections):
         sys.exit("report.py: there is something that was not measured")
+    found = {(section.source, *key): values for section in sections for key, values in section.rounds.items()}
+    units = {(section.source, work): unit for section in sections for work, unit in section.units.items()}
+    machine = (directory / "machine.txt").read_text()
+    held = bars_table(found, units)
+    lines = [machine, "### The bars\n", HOW, held + "\n", "### Where others are quicker\n",
+             "By more than a twentieth, than the quickest of segfs's own ways.\n",
+             others_table(found, units, {section.source: section.axis_unit for section in sections}) + "\n"]
+    plots = has_gnuplot()
+    if not plots:
+        lines.append("No plots: there was no gnuplot.\n")
     for section in sections:
         lines += write(section, directory, plots)
     (directory / "results.md").write_text("\n".join(lines))
+    if readme:
+        publish(readme, f"{machine}\n{HOW}\n{held}\n")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: report.py DIRECTORY")
-    main(pathlib.Path(sys.argv[1]))
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: report.py DIRECTORY [README]")
+    main(*map(pathlib.Path, sys.argv[1:]))
