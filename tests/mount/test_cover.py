@@ -233,6 +233,7 @@ def enter_namespace():
         os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", PYTHON, *sys.argv])
     if outside == here:
         sys.exit("still in the mount namespace of all others: unset SEGFS_TEST_OUTSIDE")
+    run("umount", "-l", "-a", "-t", "fuse.segfs")  # as long as it is mounted here, a mount of others does not end with them
 
 
 if __name__ == "__main__":

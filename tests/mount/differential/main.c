@@ -106,6 +106,16 @@ static void bind(int fd, const char *target)
 	close(fd);
 }
 
+/* Lets go of all that is not under the new root, lest somebody's file systems stay mounted here when he has
+ * unmounted them. */
+static void leave(const char *root)
+{
+	if (chdir(root) < 0 || mkdir("old", 0700) < 0 || syscall(SYS_pivot_root, ".", "old") < 0)
+		oops("pivot_root");
+	if (chdir("/") < 0 || umount2("/old", MNT_DETACH) < 0 || rmdir("/old") < 0)
+		oops("umount");
+}
+
 /* Puts the two directories at /a and /b of a root that is otherwise empty and read-only. There, a path that
  * leaves its directory (by "..", or a symlink carried elsewhere) finds the same nothing from both sides. The
  * mounts are in a name space of our own and end with us. */
@@ -125,10 +135,9 @@ static void confine(void)
 		oops("mount");
 	bind(a, "/tmp/a");
 	bind(b, "/tmp/b");
-	if (mount(NULL, "/tmp", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) < 0)
+	leave("/tmp");
+	if (mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) < 0)
 		oops("remount");
-	if (chroot("/tmp") < 0 || chdir("/") < 0)
-		oops("chroot");
 }
 
 /* ---- users ---- */
