@@ -679,8 +679,9 @@ class Restart(Reaped):
 
     def test_ttl_is_not_started_anew(self):
         put(self.dir, "ttl 3")
-        self.kill(self.attach(self.dir / "x"))
+        user = self.attach(self.dir / "x")
         before = time.monotonic()
+        self.kill(user)
         eventually(lambda: b" idle " in os.getxattr(self.behind / "x", "trusted.segfs.use"))
         later(1.5)
         self.restart(signal.SIGKILL)
@@ -708,7 +709,7 @@ class Restart(Reaped):
         self.daemon.kill()
         later(1.5)
         self.kill(self.attach(self.behind / "x"))
-        before = time.monotonic()
+        before = time.monotonic()  # nobody is there to see it: it counts from the start of the next
         self.daemon = Daemon(self.store, self.mnt)
         self.addCleanup(self.daemon.stop)
         self.gone("x")
