@@ -1,7 +1,7 @@
 """A long random sequence of operations gives the same errno at every step and the same tree on a plain tmpfs and through a mount.
 
-DIFFERENTIAL_OPS (120000) and DIFFERENTIAL_SEED (any number; fixed by default, so that a run can be repeated) choose others.
-A difference is printed with the command that replays it.
+DIFFERENTIAL_OPS (120000), DIFFERENTIAL_SEED (any number; fixed by default, so that a run can be repeated) and REFUSALS_EVERY (1, for
+all of what may be refused; N: each Nth of it) choose others. A difference is printed with the command that replays it.
 """
 
 import os
@@ -39,7 +39,7 @@ class Refusals(Differential):
     test_first_seed = test_second_seed = test_third_seed = None
 
     def test_what_the_store_refuses_the_mount_refuses(self):
-        output = run(os.environ["REFUSALS"], self.plain, self.mnt, self.store)
+        output = run(os.environ["REFUSALS"], "--every", os.environ.get("REFUSALS_EVERY", "1"), self.plain, self.mnt, self.store)
         self.assertIn(" 0 differences", output)
         print(output.splitlines()[-1], end=" ... ", flush=True)
 

@@ -1,12 +1,15 @@
 /*
  * refusals: who may not do a thing to a file in the store may not do it through the mount either.
  *
- *     refusals [--verbose] PLAIN_DIR MOUNT_DIR STORE_DIR
+ *     refusals [--verbose] [--every N] PLAIN_DIR MOUNT_DIR STORE_DIR
  *
  * STORE_DIR is the directory behind MOUNT_DIR, PLAIN_DIR a plain tmpfs. Each case makes the same few files in
  * STORE_DIR and PLAIN_DIR, does one operation as one user on MOUNT_DIR and on PLAIN_DIR, and wants the same
  * errno. The second half of the cases changes permissions behind the mount just before the operation. Exit
  * status: 0 alike, 1 differences (one line each), 2 could not run. Needs root.
+ *
+ * --every N: only each Nth case. With a number prime to that of the operations, 42, each of them has its
+ * turn.
  *
  * A case's files: outer/inner/{x,d,spare}; x is a segment, d a directory, spare a file of whoever acts.
  */
@@ -176,7 +179,7 @@ struct scene {
 };
 
 static struct {
-	unsigned int cases, differences, late;
+	unsigned int n, every, cases, differences, late;
 	bool verbose;
 	const char *plain_dir, *mount_dir, *store_dir;
 } run;
@@ -339,7 +342,8 @@ static void all_operations(const struct scene *scene)
 {
 	for (size_t a = 0; a < N_OF(actors); a++)
 		for (size_t o = 0; o < n_operations; o++)
-			one_case(&operations[o], scene, actors[a]);
+			if (run.n++ % run.every == 0)
+				one_case(&operations[o], scene, actors[a]);
 }
 
 /* ---- first half: modes as they stand ---- */
@@ -421,15 +425,22 @@ static void changed_modes(void)
 
 int main(int argc, char **argv)
 {
-	run.verbose = argc > 1 && strcmp(argv[1], "--verbose") == 0;
-	argv += run.verbose;
-	if (argc - run.verbose != 4) {
-		fputs("usage: refusals [--verbose] PLAIN_DIR MOUNT_DIR STORE_DIR\n", stderr);
+	run.every = 1;
+	for (argv++; *argv && **argv == '-'; argv++) {
+		if (strcmp(*argv, "--verbose") == 0)
+			run.verbose = true;
+		else if (strcmp(*argv, "--every") == 0 && argv[1])
+			run.every = (unsigned int)strtoul(*++argv, NULL, 10);
+		else
+			break;
+	}
+	if (run.every == 0 || !argv[0] || !argv[1] || !argv[2] || argv[3]) {
+		fputs("usage: refusals [--verbose] [--every N] PLAIN_DIR MOUNT_DIR STORE_DIR\n", stderr);
 		return 2;
 	}
-	run.plain_dir = argv[1];
-	run.mount_dir = argv[2];
-	run.store_dir = argv[3];
+	run.plain_dir = argv[0];
+	run.mount_dir = argv[1];
+	run.store_dir = argv[2];
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	umask(022);
 	standing_modes();
