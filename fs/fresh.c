@@ -20,6 +20,12 @@
 /* inotify has long told the kernel of a change this old (seconds). */
 #define SETTLED 1
 
+void fresh_init(struct fs *fs)
+{
+	pthread_mutex_init(&fs->rights_lock, NULL);
+	pthread_mutex_init(&fs->fresh.lock, NULL);
+}
+
 /* FNV-1a, never 0. Good enough to see that a value is another one; the kernel judges by the value itself. */
 static uint64_t hash(const unsigned char *bytes, size_t n)
 {
@@ -217,25 +223,67 @@ int fresh_check_parent(fuse_req_t req, uint64_t ino)
 	return r < 0 ? r : fresh_check_path(req, node.parent);
 }
 
+/* Who was told to walk again; forgotten after a second, should he not have come. */
+static void walk_again(struct fs *fs, pid_t pid)
+{
+	struct fresh *fresh = &fs->fresh;
+
+	pthread_mutex_lock(&fresh->lock);
+	fresh->walks[fresh->n++ % COUNT_OF(fresh->walks)] =
+		(struct fresh_walk){.pid = pid, .until_ms = now_ms() + SETTLED * 1000};
+	pthread_mutex_unlock(&fresh->lock);
+}
+
+static bool has_walked_again(struct fs *fs, pid_t pid)
+{
+	struct fresh *fresh = &fs->fresh;
+	bool found = false;
+
+	pthread_mutex_lock(&fresh->lock);
+	for (size_t i = 0; i < COUNT_OF(fresh->walks); i++) {
+		struct fresh_walk *walk = &fresh->walks[i];
+
+		if (walk->until_ms == 0 || walk->pid != pid)
+			continue;
+		found = found || now_ms() <= walk->until_ms;
+		walk->until_ms = 0;
+	}
+	pthread_mutex_unlock(&fresh->lock);
+	return found;
+}
+
+/*
+ * A file has been found by another name than before: two have changed places, say, and only one of the names
+ * has been asked for since. The kernel shall hear of both; but it may have come by the other one already, by
+ * which it still finds this file. On the second walk it has asked for every name.
+ */
+static int check_renamed(struct fs *fs, uint64_t ino)
+{
+	if (watch_sync(fs))
+		node_settle_name(&fs->nodes, ino);
+	return -ESTALE;
+}
+
 int fresh_check_file(fuse_req_t req, uint64_t ino, int fd, const struct stat *st, bool to_run)
 {
 	struct fs *fs = fs_of(req);
+	pid_t pid = fuse_req_ctx(req)->pid;
+	bool again = has_walked_again(fs, pid);
 	struct node node;
 	int r;
 
 	r = node_get(&fs->nodes, ino, &node);
-	if (r < 0)
-		return r;
-	/* Two files have changed places, say, and only one of the names has been asked for since: let the
-	 * kernel hear of both. */
-	if (node.renamed) {
-		watch_sync(fs);
-		node_settle_name(&fs->nodes, ino);
-	}
-	r = check(req, &node, fd, st, true);
+	if (r == 0 && node.renamed && !again)
+		r = check_renamed(fs, ino);
+	if (r == 0)
+		r = check(req, &node, fd, st, true);
 	if (r == 0 && to_run && (node.told.mode != st->st_mode || node.told.judge_until_ms > now_ms()))
 		r = -ESTALE;
-	return r < 0 ? r : fresh_check_path(req, node.parent);
+	if (r == 0)
+		r = fresh_check_path(req, node.parent);
+	if (r == -ESTALE)
+		walk_again(fs, pid);
+	return r;
 }
 
 static bool refresh(struct fs *fs, uint64_t ino)

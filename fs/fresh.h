@@ -17,6 +17,9 @@
 
 #include "fs.h"
 
+/* The locks, before there are threads. */
+void fresh_init(struct fs *fs);
+
 /* What an open file (O_PATH is enough) looks like. */
 struct told fresh_look(int fd, const struct stat *st);
 

@@ -26,6 +26,16 @@
 #include "watch.h"
 #include "workers.h"
 
+/* Who was told to walk again, on opening a file (fresh.h). */
+struct fresh {
+	pthread_mutex_t lock;
+	struct fresh_walk {
+		pid_t pid;
+		int64_t until_ms; /* 0: none */
+	} walks[64];
+	unsigned n;
+};
+
 struct fs {
 	struct options options; /* borrowed from main() */
 	int supervisor;		/* the socket to it (link.h), borrowed */
@@ -42,6 +52,7 @@ struct fs {
 	/* Held while owner, mode or ACL change through the mount and until that is noted, so that it is not
 	 * taken for a change behind it. */
 	pthread_mutex_t rights_lock;
+	struct fresh fresh;
 	struct watch watch;
 	struct slow_lane slow_lane;
 	struct reaper reaper;

@@ -245,11 +245,12 @@ static void *run(void *data)
 	return NULL;
 }
 
-void watch_sync(struct fs *fs)
+bool watch_sync(struct fs *fs)
 {
 	struct watch *watch = &fs->watch;
 	struct timespec until;
 	uint64_t mine;
+	bool passed;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += SYNC_NS;
@@ -262,7 +263,9 @@ void watch_sync(struct fs *fs)
 	while (watch->n_passed < mine)
 		if (pthread_cond_timedwait(&watch->passed, &watch->lock, &until) == ETIMEDOUT)
 			break;
+	passed = watch->n_passed >= mine;
 	pthread_mutex_unlock(&watch->lock);
+	return passed;
 }
 
 static void init_lock(struct watch *watch)

@@ -49,7 +49,8 @@ void watch_add(struct fs *fs, uint64_t ino, int fd);
 void watch_remove(struct fs *fs, int number);
 
 /*
- * Return when the kernel knows of everything that had happened in the store before the call; or after 20 ms,
- * should the thread be held up. Not to be called from a handler that the kernel holds a directory for.
+ * Return true when the kernel knows of everything that had happened in the store before the call; or false
+ * after 20 ms, should the thread be held up. Not to be called from a handler that the kernel holds a
+ * directory for.
  */
-void watch_sync(struct fs *fs);
+bool watch_sync(struct fs *fs);

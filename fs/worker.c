@@ -309,7 +309,7 @@ int worker_run(const struct options *options, const struct link *link)
 	};
 	int r;
 
-	pthread_mutex_init(&fs.rights_lock, NULL);
+	fresh_init(&fs);
 	r = ledger_map(&fs.ledger, link->ledger);
 	if (r < 0) {
 		log_error("this binary is of another version than the daemon: umount and mount again");

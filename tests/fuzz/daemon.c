@@ -132,7 +132,7 @@ static void start_fs(struct fs *fs, int fuse_fd)
 	struct told told;
 	struct stat st;
 
-	pthread_mutex_init(&fs->rights_lock, NULL);
+	fresh_init(fs);
 	start_ledger(fs);
 	MUST(segfs_store_open(STORE, &fs->store) == 0);
 	fs->control_above = control_open_above(STORE);

@@ -40,28 +40,46 @@ class Behind(MountTest):
             (self.store / "tmp").rename(self.store / "x")
             self.assertEqual(path.read_bytes(), f"new {i}".encode())
 
-    def test_open_sees_two_files_exchanged(self):
-        (self.store / "a").write_bytes(b"a")
-        (self.store / "b").write_bytes(b"b")
-        for i in range(100):
+    def exchange(self, one, two):
+        (self.store / one).rename(self.store / "t")
+        (self.store / two).rename(self.store / one)
+        (self.store / "t").rename(self.store / two)
+
+    def check_exchanges(self, n, meanwhile=lambda: None):
+        for name in ("a", "b"):
+            (self.store / name).write_text(name)
+        for i in range(n):
             self.warm(self.mnt / "a")
             self.warm(self.mnt / "b")
-            (self.store / "a").rename(self.store / "t")
-            (self.store / "b").rename(self.store / "a")
-            (self.store / "t").rename(self.store / "b")
+            meanwhile()
+            self.exchange("a", "b")
             contents = (self.mnt / "a").read_bytes() + (self.mnt / "b").read_bytes()
             self.assertEqual(contents, b"ba" if i % 2 == 0 else b"ab")
 
-    def test_open_sees_a_replaced_directory(self):
+    def test_open_sees_two_files_exchanged(self):
+        self.check_exchanges(100)
+
+    def test_open_sees_two_files_exchanged_when_much_else_has_happened(self):
+        """So much that the daemon has not heard of the exchange yet, by far."""
+        (self.mnt / "d").mkdir()
+
+        def storm():
+            for n in range(3000):
+                (self.store / f"d/{n}").touch()
+                (self.store / f"d/{n}").unlink()
+
+        self.check_exchanges(3, storm)
+
+    def test_open_sees_two_directories_exchanged(self):
         for name in ("d", "e"):
             (self.store / name).mkdir()
             (self.store / name / "x").write_text(name)
         for i in range(100):
             self.warm(self.mnt / "d/x")
-            (self.store / "d").rename(self.store / "t")
-            (self.store / "e").rename(self.store / "d")
-            (self.store / "t").rename(self.store / "e")
-            self.assertEqual((self.mnt / "d/x").read_text(), "e" if i % 2 == 0 else "d")
+            self.warm(self.mnt / "e/x")
+            self.exchange("d", "e")
+            contents = (self.mnt / "d/x").read_text() + (self.mnt / "e/x").read_text()
+            self.assertEqual(contents, "ed" if i % 2 == 0 else "de")
 
     def test_open_sees_a_deleted_file(self):
         path = self.mnt / "x"
