@@ -176,13 +176,23 @@ static void handle_events(struct fs *fs, const char *buf, size_t n)
 	}
 }
 
-/* All that is in the queue now. */
+static bool is_stopping(struct watch *watch)
+{
+	bool stop;
+
+	pthread_mutex_lock(&watch->lock);
+	stop = watch->stop;
+	pthread_mutex_unlock(&watch->lock);
+	return stop;
+}
+
+/* All that is in the queue now; when the mount ends, nobody wants to know of it any more. */
 static void drain(struct fs *fs)
 {
 	_Alignas(struct inotify_event) char buf[64 * 1024];
 	ssize_t n;
 
-	while ((n = read(fs->watch.inotify, buf, sizeof(buf))) > 0)
+	while (!is_stopping(&fs->watch) && (n = read(fs->watch.inotify, buf, sizeof(buf))) > 0)
 		handle_events(fs, buf, (size_t)n);
 }
 
@@ -199,12 +209,10 @@ static bool pass(struct fs *fs)
 	struct watch *watch = &fs->watch;
 	uint64_t wanted;
 	eventfd_t unused;
-	bool stop;
 
 	eventfd_read(watch->wake, &unused);
 	pthread_mutex_lock(&watch->lock);
 	wanted = watch->n_wanted;
-	stop = watch->stop;
 	pthread_mutex_unlock(&watch->lock);
 
 	drain(fs);
@@ -212,7 +220,7 @@ static bool pass(struct fs *fs)
 	watch->n_passed = wanted;
 	pthread_cond_broadcast(&watch->passed);
 	pthread_mutex_unlock(&watch->lock);
-	return !stop;
+	return !is_stopping(watch);
 }
 
 /* The end of the doubts that an earlier worker has left, and then never again. */
