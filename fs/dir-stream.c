@@ -37,6 +37,11 @@ void dir_stream_free(struct dir_stream *stream)
 	free(stream);
 }
 
+static void end_stream(void *stream)
+{
+	dir_stream_free(stream);
+}
+
 void dir_stream_reply_open(fuse_req_t req, int fd, const struct fuse_file_info *fi)
 {
 	struct opened_table *opened = &fs_of(req)->opened;
@@ -45,7 +50,7 @@ void dir_stream_reply_open(fuse_req_t req, int fd, const struct fuse_file_info *
 	int r = stream_new(fd, &stream);
 
 	if (r == 0)
-		reply_fi.fh = opened_add(opened, stream);
+		reply_fi.fh = opened_add(opened, stream, end_stream);
 	if (r == 0 && reply_fi.fh == 0)
 		r = -ENOMEM;
 	if (r < 0) {
@@ -65,7 +70,7 @@ int dir_stream_restore(struct fs *fs, uint64_t handle, int fd, struct dir_stream
 
 	if (r < 0)
 		return r;
-	known = opened_restore(&fs->opened, handle, stream);
+	known = opened_restore(&fs->opened, handle, stream, end_stream);
 	if (known != stream)
 		dir_stream_free(stream);
 	*ret_stream = known;

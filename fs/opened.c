@@ -10,6 +10,7 @@
 struct opened_entry {
 	uint64_t handle;
 	void *thing;
+	opened_end end;
 	UT_hash_handle hh;
 };
 
@@ -25,6 +26,7 @@ void opened_destroy(struct opened_table *table)
 
 	HASH_ITER (hh, table->by_handle, entry, next) {
 		HASH_DEL(table->by_handle, entry);
+		entry->end(entry->thing);
 		free(entry);
 	}
 	pthread_mutex_destroy(&table->lock);
@@ -38,7 +40,7 @@ static struct opened_entry *find(struct opened_table *table, uint64_t handle)
 	return entry;
 }
 
-static bool add(struct opened_table *table, uint64_t handle, void *thing)
+static bool add(struct opened_table *table, uint64_t handle, void *thing, opened_end end)
 {
 	struct opened_entry *entry = calloc(1, sizeof(*entry));
 
@@ -46,6 +48,7 @@ static bool add(struct opened_table *table, uint64_t handle, void *thing)
 		return false;
 	entry->handle = handle;
 	entry->thing = thing;
+	entry->end = end;
 	HASH_ADD(hh, table->by_handle, handle, sizeof(entry->handle), entry);
 	if (entry->hh.tbl)
 		return true;
@@ -53,13 +56,13 @@ static bool add(struct opened_table *table, uint64_t handle, void *thing)
 	return false;
 }
 
-uint64_t opened_add(struct opened_table *table, void *thing)
+uint64_t opened_add(struct opened_table *table, void *thing, opened_end end)
 {
 	uint64_t handle;
 
 	pthread_mutex_lock(&table->lock);
 	handle = table->next++;
-	if (!add(table, handle, thing))
+	if (!add(table, handle, thing, end))
 		handle = 0;
 	pthread_mutex_unlock(&table->lock);
 	return handle;
@@ -77,7 +80,7 @@ void *opened_get(struct opened_table *table, uint64_t handle)
 	return thing;
 }
 
-void *opened_restore(struct opened_table *table, uint64_t handle, void *thing)
+void *opened_restore(struct opened_table *table, uint64_t handle, void *thing, opened_end end)
 {
 	struct opened_entry *entry;
 
@@ -85,7 +88,7 @@ void *opened_restore(struct opened_table *table, uint64_t handle, void *thing)
 	entry = find(table, handle);
 	if (entry)
 		thing = entry->thing;
-	else if (!add(table, handle, thing))
+	else if (!add(table, handle, thing, end))
 		thing = NULL;
 	pthread_mutex_unlock(&table->lock);
 	return thing;

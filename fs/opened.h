@@ -17,18 +17,21 @@ struct opened_table {
 
 /* `generation`: another one for each worker of a mount, so that no two give out the same handle. */
 void opened_init(struct opened_table *table, uint32_t generation);
-/* What is still in it is the process's to end. */
+/* What is still in it ends, too. */
 void opened_destroy(struct opened_table *table);
 
+/* How a thing ends that nobody takes out. */
+typedef void (*opened_end)(void *thing);
+
 /* A handle for a thing that is not NULL; 0: no memory. */
-uint64_t opened_add(struct opened_table *table, void *thing);
+uint64_t opened_add(struct opened_table *table, void *thing, opened_end end);
 
 /* The thing, lent; NULL: not known. The kernel gives a handle back when nobody uses it any more. */
 void *opened_get(struct opened_table *table, uint64_t handle);
 
 /* Keep a thing under a handle of an earlier worker. The thing that is known by it from now on: another one,
  * if another thread has been quicker; NULL: no memory. */
-void *opened_restore(struct opened_table *table, uint64_t handle, void *thing);
+void *opened_restore(struct opened_table *table, uint64_t handle, void *thing, opened_end end);
 
 /* The thing, which is the caller's now; NULL: not known. */
 void *opened_take(struct opened_table *table, uint64_t handle);

@@ -46,6 +46,11 @@ static void file_free(struct view_file *file)
 	free(file);
 }
 
+static void end_file(void *file)
+{
+	file_free(file);
+}
+
 static void file_cleanup(struct view_file **file)
 {
 	file_free(*file);
@@ -254,7 +259,7 @@ static uint64_t keep_open(struct fs *fs, struct view_file *file)
 	if (!open)
 		return 0;
 	open->note = file->n_bytes;
-	if (opened_restore(&fs->opened, handle, file))
+	if (opened_restore(&fs->opened, handle, file, end_file))
 		return handle;
 	ledger_open_free(&fs->ledger, open);
 	return 0;
@@ -410,7 +415,7 @@ static int restore(fuse_req_t req, struct read_job *read, struct view_file **ret
 		return r;
 	if (!known) {
 		cut(fs, read->handle, read->file);
-		known = opened_restore(&fs->opened, read->handle, read->file);
+		known = opened_restore(&fs->opened, read->handle, read->file, end_file);
 		if (known == read->file)
 			read->file = NULL; /* the table's now */
 	}
