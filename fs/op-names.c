@@ -237,8 +237,11 @@ static void make(fuse_req_t req, uint64_t parent, const char *name, const struct
 	reply_entry(req, r, &entry);
 }
 
+/* mknod(2): without a type, it is an ordinary file. */
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
+	if ((mode & S_IFMT) == 0)
+		mode |= S_IFREG;
 	if (S_ISDIR(mode) || S_ISLNK(mode))
 		reply(req, -EINVAL); /* these have requests of their own */
 	else
