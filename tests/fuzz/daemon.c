@@ -2,6 +2,9 @@
 #include "daemon.h"
 
 #include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <sys/mount.h>
@@ -14,7 +17,10 @@
 #include "control.h"
 #include "devices.h"
 #include "fresh.h"
+#include "journal.h"
+#include "link.h"
 #include "ops.h"
+#include "recipe.h"
 #include "shield.h"
 #include "target.h"
 
@@ -90,6 +96,33 @@ static void check_outside(void)
 	}
 }
 
+static int new_file(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+
+	MUST(fd >= 0 && fchown(fd, 1000, 1000) == 0);
+	return fd;
+}
+
+/* What is more than an array. */
+static void make_kinds(void)
+{
+	static const char ring[] = "overwrite capacity 2 shape 2 dtype <u2";
+	static const char table[] = "[('a', '<u4'), ('b', '|S4')]";
+	static const char slots[] = "workers 2 dtype <f4";
+	int fd = new_file(STORE "/ring");
+
+	MUST(segfs_recipe_ring(fd, ring, sizeof(ring) - 1) == 0);
+	close(fd);
+	fd = new_file(STORE "/table");
+	MUST(segfs_recipe_table(fd, table, sizeof(table) - 1) == 0);
+	close(fd);
+	fd = new_file(STORE "/slots");
+	MUST(segfs_recipe_slots(fd, slots, sizeof(slots) - 1) == 0);
+	close(fd);
+	close(new_file(STORE "/empty"));
+}
+
 /* What each input begins with. */
 static void make_store(void)
 {
@@ -107,58 +140,39 @@ static void make_store(void)
 	write_file(STORE "/dir/inner", "", 0666, 1001);
 	MUST(symlink("/outside/secret", STORE "/link") == 0 && symlink("../outside", STORE "/out") == 0);
 	MUST(link(STORE "/file", STORE "/hard") == 0);
-	write_file(STORE "/array", "", 0666, 1000);
-	fd = open(STORE "/array", O_WRONLY);
-	MUST(fd >= 0 && write(fd, npy, sizeof(npy) - 1) == sizeof(npy) - 1);
+	fd = new_file(STORE "/array");
+	MUST(write(fd, npy, sizeof(npy) - 1) == sizeof(npy) - 1);
 	close(fd);
+	make_kinds();
 }
 
-/* What a supervisor would keep. */
-static void start_ledger(struct fs *fs)
-{
-	int fd;
+/* The one thing that a socket cannot do: register files to be passed through to. The kernel keeps them open.
+ */
+#define MAX_BACKING 1024
+static int backing[MAX_BACKING];
+static int n_backing;
 
-	MUST(ledger_create(&fd) == 0 && ledger_map(&fs->ledger, fd) == 0);
-	close(fd);
-	ledger_take_over(&fs->ledger);
-	opened_init(&fs->opened, 1);
-}
-
-static void start_fs(struct fs *fs, int fuse_fd)
-{
-	char name[] = "segfs", *argv[] = {name, NULL};
-	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
-	struct segfs_handle handle;
-	struct told told;
-	struct stat st;
-
-	fresh_init(fs);
-	start_ledger(fs);
-	MUST(segfs_store_open(STORE, &fs->store) == 0);
-	fs->control_above = control_open_above(STORE);
-	MUST(fstat(fs->store.root_fd, &st) == 0);
-	MUST(segfs_store_handle(fs->store.root_fd, &handle) == 0);
-	MUST(view_table_init(&fs->views, &fs->ledger) == 0);
-	told = fresh_look(fs->store.root_fd, &st);
-	MUST(node_table_init(&fs->nodes, st.st_ino, &handle, &told, &fs->ledger) == 0);
-	MUST(devices_init(fs, makedev(0, 4095)) == 0);
-	fs->session = fuse_session_new(&args, &ops, sizeof(ops), fs);
-	MUST(fs->session && transport_attach(&fs->transport, fs->session, fuse_fd, fs->ledger.page) == 0);
-	fs->transport.replay = false; /* INIT comes as other requests do */
-	fuse_opt_free_args(&args);
-	passthrough_init(&fs->passthrough, fuse_fd, &fs->ledger.page->last_backing_id);
-	MUST(sweep_start(fs) == 0 && watch_start(fs) == 0 && slow_lane_start(fs) == 0 &&
-	     reaper_start(fs) == 0);
-	MUST(events_start(fs) == 0);
-}
-
-/* The one thing that a socket cannot do: register files to be passed through to. */
 int __wrap_ioctl(int fd, unsigned long request, ...);
 int __real_ioctl(int fd, unsigned long request, ...);
 
+static int backing_open(int fd)
+{
+	if (n_backing == MAX_BACKING)
+		return -1;
+	backing[n_backing] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return ++n_backing;
+}
+
+static int backing_close(uint32_t id)
+{
+	if (id == 0 || id > (uint32_t)n_backing || backing[id - 1] < 0)
+		return -1;
+	close_fd(&backing[id - 1]);
+	return 0;
+}
+
 int __wrap_ioctl(int fd, unsigned long request, ...)
 {
-	static int last;
 	va_list arguments;
 	void *argument;
 
@@ -167,53 +181,66 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	va_end(arguments);
 	if (_IOC_TYPE(request) != 229)
 		return __real_ioctl(fd, request, argument);
-	last = last == INT32_MAX ? 1 : last + 1;
-	return last;
+	errno = ENOENT;
+	return _IOC_NR(request) == 1 ? backing_open(*(int *)argument) : backing_close(*(uint32_t *)argument);
 }
 
-void daemon_start(struct daemon *daemon, bool reserve, bool portable_names)
+static void start_nodes(struct fs *fs)
 {
-	static bool is_prepared;
-	const int size = SOCKET_SIZE;
-	int ends[2];
+	struct segfs_handle handle;
+	struct told told;
+	struct stat st;
 
-	if (!is_prepared) {
-		make_root();
-		shield_init();
-	}
-	is_prepared = true;
-	make_store();
-	*daemon = (struct daemon){
-		.fs =
-			{
-				.options = {.store = (char *)(uintptr_t)STORE,
-					    .mountpoint = (char *)(uintptr_t)ROOT,
-					    .reserve = reserve,
-					    .portable_names = portable_names},
-				.watch = {.inotify = -1, .wake = -1},
-				.reaper = {.wake = -1, .timer = -1, .epoll = -1, .uses.fd = -1},
-				.workers.ended = -1,
-				.supervisor = -1,
-				.control_above = -1,
-			},
-	};
-	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
-	for (int i = 0; i < 2; i++)
-		MUST(setsockopt(ends[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) == 0);
-	daemon->kernel = ends[0];
-	start_fs(&daemon->fs, ends[1]);
+	MUST(segfs_store_open(STORE, &fs->store) == 0);
+	fs->control_above = control_open_above(STORE);
+	MUST(fstat(fs->store.root_fd, &st) == 0);
+	MUST(segfs_store_handle(fs->store.root_fd, &handle) == 0);
+	MUST(view_table_init(&fs->views, &fs->ledger) == 0);
+	told = fresh_look(fs->store.root_fd, &st);
+	MUST(node_table_init(&fs->nodes, st.st_ino, &handle, &told, &fs->ledger) == 0);
 }
 
-void daemon_serve(struct daemon *daemon)
+static void start_session(struct fs *fs, int fuse_fd)
 {
-	MUST(fuse_session_receive_buf(daemon->fs.session, &daemon->buf) > 0);
-	fuse_session_process_buf(daemon->fs.session, &daemon->buf);
+	char name[] = "segfs", *argv[] = {name, NULL};
+	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
+
+	fs->session = fuse_session_new(&args, &ops, sizeof(ops), fs);
+	MUST(fs->session && transport_attach(&fs->transport, fs->session, fcntl(fuse_fd, F_DUPFD_CLOEXEC, 0),
+					     fs->ledger.page) == 0);
+	fuse_opt_free_args(&args);
+	passthrough_init(&fs->passthrough, fs->transport.fd, &fs->ledger.page->last_backing_id);
 }
 
-void daemon_stop(struct daemon *daemon)
+/* As worker.c does. */
+static void start_worker(struct daemon *daemon)
 {
 	struct fs *fs = &daemon->fs;
 
+	*fs = (struct fs){
+		.options = daemon->options,
+		.watch = {.inotify = -1, .wake = -1},
+		.reaper = {.wake = -1, .timer = -1, .epoll = -1, .uses.fd = -1},
+		.workers.ended = -1,
+		.supervisor = daemon->worker,
+		.control_above = -1,
+	};
+	fresh_init(fs);
+	MUST(ledger_map(&fs->ledger, daemon->ledger) == 0);
+	ledger_take_over(&fs->ledger);
+	opened_init(&fs->opened, ++fs->ledger.page->n_workers);
+	start_nodes(fs);
+	MUST(devices_init(fs, makedev(0, 4095)) == 0);
+	start_session(fs, daemon->fuse);
+	MUST(sweep_start(fs) == 0 && watch_start(fs) == 0 && slow_lane_start(fs) == 0 &&
+	     reaper_start(fs) == 0 && promoter_start(fs) == 0 && events_start(fs) == 0);
+	journal_enter(&fs->ledger);
+	daemon_serve(daemon); /* INIT, as the ledger has it */
+}
+
+static void stop_worker(struct fs *fs)
+{
+	promoter_stop(fs);
 	reaper_stop(fs);
 	watch_stop(fs);
 	slow_lane_stop(fs);
@@ -226,7 +253,94 @@ void daemon_stop(struct daemon *daemon)
 	ledger_unmap(&fs->ledger);
 	close_fd(&fs->control_above);
 	segfs_store_close(&fs->store);
+}
+
+void daemon_start(struct daemon *daemon, const struct options *options)
+{
+	static bool is_prepared;
+	const int size = SOCKET_SIZE;
+	int ends[2], link_ends[2];
+
+	if (!is_prepared) {
+		make_root();
+		shield_init();
+	}
+	is_prepared = true;
+	make_store();
+	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link_ends) == 0);
+	for (int i = 0; i < 2; i++)
+		MUST(setsockopt(ends[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) == 0);
+	*daemon = (struct daemon){
+		.options = *options,
+		.kernel = ends[0],
+		.fuse = ends[1],
+		.worker = link_ends[0],
+		.supervisor = link_ends[1],
+	};
+	daemon->options.store = (char *)(uintptr_t)STORE;
+	daemon->options.mountpoint = (char *)(uintptr_t)ROOT;
+	MUST(ledger_create(&daemon->ledger) == 0);
+}
+
+void daemon_begin(struct daemon *daemon)
+{
+	struct ledger ledger;
+
+	MUST(ledger_map(&ledger, daemon->ledger) == 0);
+	MUST(transport_keep_init(daemon->fuse, ledger.page) == 0);
+	ledger_unmap(&ledger);
+	start_worker(daemon);
+}
+
+/* As supervisor.c does. */
+static void keep_pins(struct daemon *daemon)
+{
+	struct pollfd poll_fd = {.fd = daemon->supervisor, .events = POLLIN};
+	struct link_message message;
+	int fd;
+
+	while (poll(&poll_fd, 1, 0) == 1 && link_receive(daemon->supervisor, &message, &fd) == 1) {
+		MUST(message.kind == LINK_PIN || message.kind == LINK_UNPIN);
+		if (message.kind == LINK_PIN && fd >= 0)
+			pins_add(&daemon->pins, message.value, fd);
+		else
+			pins_remove(&daemon->pins, message.value);
+	}
+}
+
+void daemon_serve(struct daemon *daemon)
+{
+	int r = fuse_session_receive_buf(daemon->fs.session, &daemon->buf);
+
+	MUST(r > 0);
+	fuse_session_process_buf(daemon->fs.session, &daemon->buf);
+	keep_pins(daemon);
+}
+
+void daemon_done(void)
+{
+	journal_end();
+}
+
+void daemon_replace(struct daemon *daemon)
+{
+	stop_worker(&daemon->fs);
+	keep_pins(daemon);
+	start_worker(daemon);
+}
+
+void daemon_stop(struct daemon *daemon)
+{
+	stop_worker(&daemon->fs);
+	while (n_backing > 0)
+		close_fd(&backing[--n_backing]);
+	pins_clear(&daemon->pins);
 	close(daemon->kernel);
+	close(daemon->fuse);
+	close(daemon->worker);
+	close(daemon->supervisor);
+	close(daemon->ledger);
 	free(daemon->buf.mem);
 	MUST(umount2(STORE, MNT_DETACH) == 0);
 	check_outside();

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Requests as the kernel sends them, one after the other, from three users; and between them, changes that
- * somebody makes in the store. What the kernel can be relied on for is so here too: node ids and file handles
- * are those it was given (but for a node id now and then), names end in NUL, lengths are right. All else is
- * the input's. Each request must be answered once, and each reply be in form.
+ * somebody makes in the store, and workers that take over from each other: then the last request may be sent
+ * again, as one whose reply the former worker owed, and has to be answered as it was. What the kernel can be
+ * relied on for is so here too: node ids and file handles are those it was given (but for a node id now and
+ * then), names end in NUL, lengths are right. All else is the input's. Each request must be answered once,
+ * and each reply be in form.
  */
 #include <errno.h>
 #include <linux/fuse.h>
@@ -20,6 +22,8 @@
 #define MAX_REQUEST 4096
 #define MAX_REPLY   (1 << 20)
 #define PATIENCE_MS 60000
+#define INIT_UNIQUE 2
+#define RESENT	    (UINT64_C(1) << 63)
 
 #ifndef FUSE_INIT_EXT
 #define FUSE_INIT_EXT (1 << 30)
@@ -46,9 +50,11 @@ struct kernel {
 	/* INTERRUPTs that may still be answered: libfuse does so, if at all, when the next request comes. */
 	uint64_t interrupts[MAX_STEPS];
 	size_t n_interrupts;
-	/* The request being made. */
+	/* The request being made, and what became of it. */
 	char request[MAX_REQUEST];
 	size_t len;
+	int32_t error;
+	bool is_lost; /* the reply does not reach anybody */
 };
 
 /* How a request looks: its arguments, the names behind them, and which handle it wants. */
@@ -99,6 +105,8 @@ static const struct form forms[] = {
 	{FUSE_IOCTL, sizeof(struct fuse_ioctl_in), 0, FILE_HANDLE, -1},
 	{FUSE_POLL, sizeof(struct fuse_poll_in), 0, FILE_HANDLE, -1},
 	{63, 8, 0, NODE, -1}, /* none that there is */
+	{FUSE_WRITE, sizeof(struct fuse_write_in), 0, FILE_HANDLE, offsetof(struct fuse_write_in, size)},
+	{FUSE_BATCH_FORGET, sizeof(struct fuse_batch_forget_in), 0, NODE, -1},
 };
 
 /* Names of files, of views, of attributes, and values of these: bytes alone would hardly guess them. */
@@ -133,6 +141,10 @@ static const char *const names[] = {
 	"../outside/secret",
 	"/outside/secret",
 	"out/secret",
+	"ring",
+	"table",
+	"slots",
+	"empty",
 };
 static const char *const attributes[] = {
 	"user.shm.dtype",
@@ -153,11 +165,29 @@ static const char *const attributes[] = {
 	"system.posix_acl_access",
 	"system.posix_acl_default",
 	"trusted.segfs.lifetime",
+	"user.shm.ring",
+	"user.shm.table",
+	"user.shm.slots",
+	"user.shm.numa",
 };
 static const char *const values[] = {
-	"<f8",	   "2",		"C",	 "0",	    "1",
-	"creator", "last-user", "ttl 1", "keep",    "[('a', '<u4'), ('b', '|S4')]",
-	"(4, 4)",  "F",		"16",	 "float32",
+	"<f8",
+	"2",
+	"C",
+	"0",
+	"1",
+	"creator",
+	"last-user",
+	"ttl 1",
+	"keep",
+	"[('a', '<u4'), ('b', '|S4')]",
+	"(4, 4)",
+	"F",
+	"16",
+	"float32",
+	"block capacity 2 dtype <u2",
+	"workers 2 shape 2 dtype <f8",
+	"pid 1 uid 0 command x",
 };
 
 /* One of them, or a few bytes of the input's own up to the first NUL. */
@@ -303,26 +333,32 @@ static bool receive(struct kernel *kernel, bool is_wanted)
 	MUST(header.len == n);
 	if (header.unique == 0 || answers_interrupt(kernel, &header))
 		return false;
-	MUST(is_wanted && header.unique == kernel->unique);
+	if (header.unique == INIT_UNIQUE && kernel->unique != INIT_UNIQUE) /* of another worker */
+		return false;
+	MUST(is_wanted && (header.unique & ~RESENT) == kernel->unique);
 	MUST(header.error <= 0 && header.error > -4096 && (header.error == 0 || n == sizeof(header)));
-	if (header.error == 0)
+	kernel->error = header.error;
+	if (header.error == 0 && !kernel->is_lost)
 		learn(kernel, message + sizeof(header), (size_t)n - sizeof(header));
 	return true;
 }
 
 static bool is_answered(uint32_t opcode)
 {
-	return opcode != FUSE_FORGET && opcode != FUSE_INTERRUPT;
+	return opcode != FUSE_FORGET && opcode != FUSE_BATCH_FORGET && opcode != FUSE_INTERRUPT;
 }
 
-static void ask(struct kernel *kernel, uint32_t opcode)
+static void send_request(struct kernel *kernel)
 {
-	struct pollfd poll_fd = {.fd = kernel->daemon.kernel, .events = POLLIN};
-	bool wanted = is_answered(opcode), got = false;
-
 	memcpy(kernel->request, &(uint32_t){(uint32_t)kernel->len}, sizeof(uint32_t));
 	MUST(send(kernel->daemon.kernel, kernel->request, kernel->len, 0) == (ssize_t)kernel->len);
-	daemon_serve(&kernel->daemon);
+}
+
+static void await_reply(struct kernel *kernel, bool wanted)
+{
+	struct pollfd poll_fd = {.fd = kernel->daemon.kernel, .events = POLLIN};
+	bool got = false;
+
 	while (wanted && !got) {
 		int n = poll(&poll_fd, 1, PATIENCE_MS);
 
@@ -335,6 +371,45 @@ static void ask(struct kernel *kernel, uint32_t opcode)
 		receive(kernel, false);
 }
 
+static void ask(struct kernel *kernel, uint32_t opcode)
+{
+	send_request(kernel);
+	daemon_serve(&kernel->daemon);
+	await_reply(kernel, is_answered(opcode));
+	daemon_done();
+}
+
+/* What a version is read by is told of a second time, and not lost; and who asks a second time whether
+ * somebody has a segment is told of another time. */
+static bool is_answered_the_same(uint32_t opcode)
+{
+	return opcode != FUSE_READ;
+}
+
+/* The same twice, of two workers. */
+static void ask_again(struct kernel *kernel, uint32_t opcode)
+{
+	struct fuse_in_header header;
+	int32_t error;
+
+	kernel->is_lost = true;
+	send_request(kernel);
+	daemon_serve(&kernel->daemon);
+	await_reply(kernel, true);
+	kernel->is_lost = false;
+	error = kernel->error;
+	daemon_replace(&kernel->daemon);
+	memcpy(&header, kernel->request, sizeof(header));
+	header.unique |= RESENT;
+	memcpy(kernel->request, &header, sizeof(header));
+	ask(kernel, opcode);
+	if (kernel->error != error && is_answered_the_same(opcode)) {
+		fprintf(stderr, "opcode %u was answered with %d, and sent again with %d\n", opcode, error,
+			kernel->error);
+		abort();
+	}
+}
+
 static void initialize(struct kernel *kernel)
 {
 	/* struct fuse_init_in, of which older headers have less: version, readahead, and all flags. */
@@ -342,7 +417,10 @@ static void initialize(struct kernel *kernel)
 
 	begin(kernel, FUSE_INIT, 0, 0);
 	put(kernel, init, sizeof(init));
-	ask(kernel, FUSE_INIT);
+	send_request(kernel);
+	daemon_begin(&kernel->daemon);
+	await_reply(kernel, true);
+	daemon_done();
 	learn_node(kernel, FUSE_ROOT_ID);
 	begin(kernel, FUSE_LOOKUP, FUSE_ROOT_ID, 0);
 	put(kernel, "store", 6);
@@ -406,6 +484,8 @@ static void correct(struct kernel *kernel, struct input *in, const struct form *
 
 		node->lookups -= n;
 		memcpy(arguments, &n, sizeof(n));
+	} else if (form->opcode == FUSE_BATCH_FORGET) {
+		memcpy(arguments, &(uint32_t){1}, sizeof(uint32_t));
 	} else if (form->opcode == FUSE_INTERRUPT) {
 		memcpy(arguments, &(uint64_t){kernel->unique - 2 * (draw_byte(in) % 4)}, 8);
 		kernel->interrupts[kernel->n_interrupts++] = kernel->unique;
@@ -449,7 +529,34 @@ static void forget_handle(struct kernel *kernel, struct handle *handle)
 	*handle = kernel->handles[--kernel->n_handles];
 }
 
-static void request(struct kernel *kernel, struct input *in)
+/* All lookups of a node, in a batch of one. */
+static void put_forgets(struct kernel *kernel, struct known *node)
+{
+	struct fuse_forget_one one = {.nodeid = node->node, .nlookup = node->lookups};
+
+	put(kernel, &one, sizeof(one));
+	node->lookups = 0;
+}
+
+/* As many bytes as it says. */
+static void put_bytes(struct kernel *kernel, size_t arguments)
+{
+	static const char bytes[16];
+	struct fuse_write_in write;
+
+	memcpy(&write, kernel->request + arguments, sizeof(write));
+	write.size %= sizeof(bytes);
+	memcpy(kernel->request + arguments, &write, sizeof(write));
+	put(kernel, bytes, write.size);
+}
+
+static bool is_forget(const struct form *form)
+{
+	return form->opcode == FUSE_FORGET || form->opcode == FUSE_BATCH_FORGET;
+}
+
+/* `again`: a worker is replaced that had it in hand. */
+static void request(struct kernel *kernel, struct input *in, bool again)
 {
 	const struct form *form = &forms[draw_byte(in) % COUNT_OF(forms)];
 	struct known *known = draw_node(kernel, in);
@@ -458,7 +565,7 @@ static void request(struct kernel *kernel, struct input *in)
 	uint64_t node = handle ? handle->node : known->node;
 	uint8_t user = draw_byte(in);
 
-	if ((form->of != NODE && !handle) || (form->opcode == FUSE_FORGET && known->lookups == 0))
+	if ((form->of != NODE && !handle) || (is_forget(form) && known->lookups == 0))
 		return;
 	if (user > 250 && !handle && is_answered(form->opcode))
 		node = draw_number(in, 8); /* of a time before this daemon */
@@ -467,9 +574,17 @@ static void request(struct kernel *kernel, struct input *in)
 	correct(kernel, in, form, known, handle, arguments);
 	put(kernel, arguments, form->size);
 	put_names(kernel, in, form, sizeof(struct fuse_in_header));
+	if (form->opcode == FUSE_WRITE)
+		put_bytes(kernel, sizeof(struct fuse_in_header));
+	else if (form->opcode == FUSE_BATCH_FORGET)
+		put_forgets(kernel, known);
 	if (form->opcode == FUSE_RELEASE || form->opcode == FUSE_RELEASEDIR)
 		forget_handle(kernel, handle);
-	if (kernel->n_handles < MAX_KNOWN)
+	if (kernel->n_handles == MAX_KNOWN)
+		return;
+	if (again && is_answered(form->opcode))
+		ask_again(kernel, form->opcode);
+	else
 		ask(kernel, form->opcode);
 }
 
@@ -526,22 +641,61 @@ static void flush_interrupts(struct kernel *kernel)
 	}
 }
 
+/* By a bit each. */
+static struct options draw_options(struct input *in)
+{
+	uint8_t bits = draw_byte(in);
+
+	return (struct options){
+		.reserve = bits & 1,
+		.portable_names = bits & 2,
+		.dry_run = !(bits & 4), /* lest it matters how long it takes */
+		.huge = bits & 8    ? HUGE_NEVER
+			: bits & 16 ? HUGE_ALWAYS
+				    : HUGE_AUTO,
+		.threads = 1,
+	};
+}
+
+static void step(struct kernel *kernel, struct input *in)
+{
+	switch (draw_byte(in) % 8) {
+	case 7:
+		act_behind(in);
+		break;
+	case 6:
+		flush_interrupts(kernel);
+		request(kernel, in, kernel->daemon.options.dry_run);
+		break;
+	case 5:
+		flush_interrupts(kernel);
+		daemon_replace(&kernel->daemon);
+		break;
+	default:
+		request(kernel, in, false);
+	}
+}
+
+/* For the reaper, which waits until nobody has had a segment open for half a second. */
+static void linger(const struct kernel *kernel)
+{
+	if (!kernel->daemon.options.dry_run)
+		usleep(700000);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct kernel kernel;
 	struct input in = {data, size};
-	uint8_t options = draw_byte(&in);
+	struct options options = draw_options(&in);
 
 	kernel = (struct kernel){};
-	daemon_start(&kernel.daemon, options & 1, options & 2);
+	daemon_start(&kernel.daemon, &options);
 	initialize(&kernel);
-	for (int i = 0; i < MAX_STEPS && in.size > 0; i++) {
-		if (draw_byte(&in) % 8 == 7)
-			act_behind(&in);
-		else
-			request(&kernel, &in);
-	}
+	for (int i = 0; i < MAX_STEPS && in.size > 0; i++)
+		step(&kernel, &in);
 	release_all(&kernel);
+	linger(&kernel);
 	flush_interrupts(&kernel);
 	daemon_stop(&kernel.daemon);
 	return 0;
