@@ -335,6 +335,32 @@ int attribute_store(enum attribute attribute, const char *name, int fd, ino_t in
 	return r;
 }
 
+static bool is_made(enum attribute attribute, int fd)
+{
+	SEGFS_CLEANUP(segfs_segment_clear) struct segfs_segment segment = {};
+	SEGFS_FREE char *value = NULL;
+
+	return segfs_segment_read(fd, &segment) == 0 && read_of_kind(attribute, &segment, fd, &value) >= 0;
+}
+
+/* The magic is what is written last; of slots, no byte is. */
+static bool is_half_made(int fd)
+{
+	char magic[8];
+
+	return pread(fd, magic, sizeof(magic), 0) == sizeof(magic) && memcmp(magic, "\0\0\0\0\0\0\0", 8) == 0;
+}
+
+int attribute_make_again(enum attribute attribute, const char *name, int fd, ino_t ino, const char *value,
+			 size_t len, int flags)
+{
+	if (is_made(attribute, fd))
+		return 0;
+	if (is_half_made(fd) && ftruncate(fd, 0) < 0)
+		return -errno;
+	return attribute_store(attribute, name, fd, ino, value, len, flags);
+}
+
 /* Names of the store that go through as they are. A segment's own attributes are listed apart. */
 static bool passes(const char *name, bool is_root, bool replace_ours)
 {

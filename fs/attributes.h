@@ -55,10 +55,23 @@ ssize_t attribute_read(enum attribute attribute, const char *name, int fd, ino_t
  */
 bool attribute_is_reported_form(enum attribute attribute, const char *value, size_t len);
 
+/* Does setting it make something of an empty file? */
+static inline bool attribute_makes(enum attribute attribute)
+{
+	return attribute >= ATTRIBUTE_RING;
+}
+
 /* Check and store one, or make of an empty file what it says, with the credentials that the thread has now.
  * `fd` is open for reading and writing. 0 or -errno. */
 int attribute_store(enum attribute attribute, const char *name, int fd, ino_t ino, const char *value,
 		    size_t len, int flags);
+
+/*
+ * As attribute_store() of one that makes something, begun when the file was empty by somebody who may not
+ * have come to its end: what is made already stays as it is.
+ */
+int attribute_make_again(enum attribute attribute, const char *name, int fd, ino_t ino, const char *value,
+			 size_t len, int flags);
 
 /*
  * Make the list of names that the mount shows from the store's own (NUL-terminated names, `n` bytes). `fd` is

@@ -15,3 +15,7 @@ void fault_request(const char *kind)
 {
 	(void)kind;
 }
+
+void fault_reply(void)
+{
+}

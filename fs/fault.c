@@ -9,15 +9,20 @@
 #include <string.h>
 #include <time.h>
 
+#include "journal.h"
+
 static uint64_t one_in; /* 0: never */
-static char kind_of_all[16];
+static char kind_read[16], kind_answered[16];
+static _Thread_local bool is_last; /* its request is not to be answered by this worker */
 
 bool fault_set(const char *when)
 {
 	if (*when >= '0' && *when <= '9')
 		one_in = strtoull(when, NULL, 10);
+	else if (*when == '!')
+		snprintf(kind_answered, sizeof(kind_answered), "%s", when + 1);
 	else
-		snprintf(kind_of_all, sizeof(kind_of_all), "%s", when);
+		snprintf(kind_read, sizeof(kind_read), "%s", when);
 	return true;
 }
 
@@ -42,6 +47,13 @@ void fault_point(void)
 
 void fault_request(const char *kind)
 {
-	if (kind && !strcmp(kind, kind_of_all))
+	if (kind && !strcmp(kind, kind_read))
+		raise(SIGSEGV);
+	is_last = kind && !strcmp(kind, kind_answered) && !journal_is_resent();
+}
+
+void fault_reply(void)
+{
+	if (is_last)
 		raise(SIGSEGV);
 }

@@ -4,7 +4,8 @@
 /*
  * Crashes on purpose, for tests of what survives them: in builds with -Dfaults=true alone. `-o fault=N`: at
  * each point that a thread passes, once in N times, it gets a SIGSEGV; `-o fault=SYMLINK`: whenever it has
- * read a request of that kind.
+ * read a request of that kind; `-o fault=!SYMLINK`: when it is about to answer one, unless an earlier worker
+ * has read it before.
  */
 #include <stdbool.h>
 
@@ -17,3 +18,6 @@ void fault_point(void);
 
 /* A request of this kind has been read; NULL: of another. */
 void fault_request(const char *kind);
+
+/* The request in hand is about to be answered. */
+void fault_reply(void);

@@ -193,10 +193,15 @@ static int store(fuse_req_t req, uint64_t ino, enum attribute attribute, const s
 		 const char *name, const char *value, size_t size, int flags)
 {
 	SEGFS_CLOSE int fd = op_open_node(fs_of(req), ino, O_RDWR);
+	bool empty = target->st.st_size == 0, again = false;
 	AS_CALLER int r = caller_become(req);
 
 	if (fd < 0 || r < 0)
 		return MIN(fd, r);
+	if (attribute_makes(attribute)) /* what an earlier worker has found empty is not so any more */
+		again = journal_before(1, empty) && !empty;
+	if (again)
+		return attribute_make_again(attribute, name, fd, target->st.st_ino, value, size, flags);
 	return attribute_store(attribute, name, fd, target->st.st_ino, value, size, flags);
 }
 

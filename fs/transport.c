@@ -178,6 +178,8 @@ static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
 	ssize_t n;
 
 	memcpy(&header, iov[0].iov_base, sizeof(header));
+	if (header.unique != 0)
+		fault_reply();
 	if (header.unique == 0 || header.unique != fs->transport.init_unique)
 		return write_ordinary(fd, iov, count);
 	fs->transport.init_unique = 0;

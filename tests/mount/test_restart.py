@@ -91,21 +91,25 @@ class Storms(RestartTest):
         self.assert_nothing_is_kept()
 
 
-class Crashes(RestartTest):
-    """Only with -Dfaults=true. Some crash by chance, and COPY_FILE_RANGE always."""
+class CrashTest(RestartTest):
+    """Only with -Dfaults=true."""
 
     @classmethod
     def setUpClass(cls):
         if subprocess.run([SEGFS, "-o", "fault=0", "--version"], capture_output=True).returncode != 0:
             raise unittest.SkipTest("built without -Dfaults=true")
 
-    options = ("-o", "fault=2000,fault=COPY_FILE_RANGE")
-
     def setUp(self):
         saved = os.environ.get("ASAN_OPTIONS", "")
         os.environ["ASAN_OPTIONS"] = saved + ":handle_segv=0"  # it is meant
         self.addCleanup(os.environ.update, ASAN_OPTIONS=saved)
         super().setUp()
+
+
+class Crashes(CrashTest):
+    """Some crash by chance, and COPY_FILE_RANGE always."""
+
+    options = ("-o", "fault=2000,fault=COPY_FILE_RANGE")
 
     def test_sigsegv_in_a_handler(self):
         clients = subprocess.Popen([ENDURE, self.mnt, self.store, str(CLIENTS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -117,13 +121,52 @@ class Crashes(RestartTest):
         self.assertEqual((clients.returncode, err), (0, ""))
         print(f"{self.status()['Restarts']} crashes, {out.strip()}", flush=True)
 
-
     def test_a_request_that_crashes_each_worker_is_refused(self):
         self.daemon.expect("a request (COPY_FILE_RANGE) that has crashed several workers is refused")
         (self.mnt / "x").write_bytes(b"x")
         with open(self.mnt / "x", "rb") as x, open(self.mnt / "y", "wb") as y, self.assertErrno(errno.EIO):
             os.copy_file_range(x.fileno(), y.fileno(), 1)
         self.assertEqual((self.mnt / "x").read_bytes(), b"x")
+
+
+class Unanswered(CrashTest):
+    """Each SETXATTR that no worker has read before ends the worker when it has been carried out."""
+
+    options = ("-o", "fault=!SETXATTR")
+    kinds = {"ring": b"block capacity 2 dtype <f4", "table": b"[('a', '<f8')]", "slots": b"workers 2 dtype <f4"}
+
+    def test_what_is_made_is_not_made_again(self):
+        for kind, recipe in self.kinds.items():
+            (self.mnt / kind).touch()
+            os.setxattr(self.mnt / kind, f"user.shm.{kind}", recipe)
+            os.getxattr(self.mnt / kind, f"user.shm.{kind}")
+            with self.subTest(kind=kind), self.assertErrno(errno.EEXIST, errno.ENOTEMPTY):
+                os.setxattr(self.mnt / kind, f"user.shm.{kind}", recipe)
+        self.assertEqual(int(self.status()["Restarts"]), 6)
+
+    def test_what_is_made_and_used_stays_as_it_is(self):
+        self.set_without_worker("ring", 100, b"frame")
+        self.assertEqual((self.mnt / "ring").read_bytes()[100:105], b"frame")
+
+    def test_what_is_half_made_is_completed(self):
+        for kind in "ring", "table":
+            with self.subTest(kind=kind):
+                self.set_without_worker(kind, 0, bytes(8))
+                os.getxattr(self.mnt / kind, f"user.shm.{kind}")
+
+    def set_without_worker(self, kind, offset, change):
+        """Before another worker follows, the file is changed in the store."""
+        path = self.mnt / kind
+        path.touch()
+        worker = self.daemon.worker()
+        self.daemon.process.send_signal(signal.SIGSTOP)
+        client = self.start("import os, sys; os.setxattr(sys.argv[1], 'user.shm.' + sys.argv[2], sys.argv[3].encode()); print('set')",
+                            path, kind, self.kinds[kind].decode())
+        eventually(lambda: len(threads_of(worker)) <= 1, what="the end of the worker")
+        with open(self.store / kind, "r+b", buffering=0) as file:
+            os.pwrite(file.fileno(), change, offset)
+        self.daemon.process.send_signal(signal.SIGCONT)
+        self.assertEqual(client.stdout.readline(), "set\n")
 
 
 class Held(RestartTest):
