@@ -21,10 +21,11 @@
 #include <time.h>
 
 #include "census.h"
+#include "lifetime.h"
 #include "store.h"
 
 /* Of what follows, byte by byte. A worker of another version of segfs takes no other (SIGHUP). */
-#define LEDGER_LAYOUT 1
+#define LEDGER_LAYOUT 2
 
 #define LEDGER_INIT_MAX	 256
 #define LEDGER_OPCODES	 64
@@ -85,7 +86,8 @@ struct ledger_page {
 	_Atomic int32_t last_backing_id;   /* that was noted on a node */
 	_Atomic uint32_t n_nodes, n_opens; /* records that have ever been in use */
 	_Atomic uint64_t n_resent, longest_stall_ns;
-	_Atomic uint64_t counts[LEDGER_OPCODES]; /* requests by opcode */
+	_Atomic uint64_t n_removed[SEGFS_TTL + 1]; /* segments at the end of their lifetimes, by these */
+	_Atomic uint64_t counts[LEDGER_OPCODES];   /* requests by opcode */
 	struct ledger_slot slots[LEDGER_SLOTS];
 };
 

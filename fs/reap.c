@@ -172,7 +172,7 @@ static void conclude(struct batch *batch, struct attempt *attempt)
 	struct ward *ward = attempt->ward;
 
 	if (attempt->removed) {
-		batch->fs->reaper.n_removed[ward->lifetime.kind]++;
+		batch->fs->ledger.page->n_removed[ward->lifetime.kind]++;
 		tell(batch->fs, "removed", attempt);
 		sweep_look(batch->fs);
 		claim_release(&attempt->claim);

@@ -14,7 +14,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lifetime.h"
 #include "uses.h"
 #include "ward.h"
 
@@ -44,7 +43,6 @@ struct reaper {
 	int64_t ask_ms;	 /* when processes are asked about next, if that is how it has to be done */
 
 	_Atomic uint64_t n_wards;
-	_Atomic uint64_t n_removed[SEGFS_TTL + 1]; /* by lifetime */
 };
 
 /* 0 or -errno. Call reaper_stop() in either case. */

@@ -75,11 +75,12 @@ static const struct {
 	{SEGFS_TTL, "RemovedTtl", "ttl"},
 };
 
-static void print_reaper(const struct reaper *reaper, FILE *out)
+static void print_reaper(const struct fs *fs, FILE *out)
 {
-	fprintf(out, "Wards:\t%" PRIu64 "\n", reaper->n_wards);
+	fprintf(out, "Wards:\t%" PRIu64 "\n", fs->reaper.n_wards);
 	for (size_t i = 0; i < COUNT_OF(removals); i++)
-		fprintf(out, "%s:\t%" PRIu64 "\n", removals[i].key, reaper->n_removed[removals[i].kind]);
+		fprintf(out, "%s:\t%" PRIu64 "\n", removals[i].key,
+			fs->ledger.page->n_removed[removals[i].kind]);
 }
 
 static void print_events(struct fs *fs, FILE *out)
@@ -105,7 +106,7 @@ void view_status_print(struct fs *fs, FILE *out)
 	print_store(fs, out);
 	print_features(fs, out);
 	fprintf(out, "Threads:\t%u\nNodes:\t%zu\n", fs->options.threads, node_count(&fs->nodes));
-	print_reaper(&fs->reaper, out);
+	print_reaper(fs, out);
 	fprintf(out, "Promoting:\t%" PRIu64 "\n", fs->promoter.n_segments);
 	print_events(fs, out);
 	for (unsigned i = 1; i < TRANSPORT_OPCODES; i++)
@@ -149,15 +150,15 @@ static void print_space(const struct fs *fs, FILE *out)
 	fprintf(out, "segfs_store_inodes_free %" PRIu64 "\n", (uint64_t)st.f_ffree);
 }
 
-static void print_removals(const struct reaper *reaper, FILE *out)
+static void print_removals(const struct fs *fs, FILE *out)
 {
 	print_head("wards", "gauge", "Segments with a lifetime other than keep.", out);
-	fprintf(out, "segfs_wards %" PRIu64 "\n", reaper->n_wards);
+	fprintf(out, "segfs_wards %" PRIu64 "\n", fs->reaper.n_wards);
 	print_head("removed_total", "counter", "Segments removed at the end of their lifetimes, by these.",
 		   out);
 	for (size_t i = 0; i < COUNT_OF(removals); i++)
 		fprintf(out, "segfs_removed_total{reason=\"%s\"} %" PRIu64 "\n", removals[i].label,
-			reaper->n_removed[removals[i].kind]);
+			fs->ledger.page->n_removed[removals[i].kind]);
 }
 
 static void print_event_files(struct fs *fs, FILE *out)
@@ -197,7 +198,7 @@ void view_metrics_print(struct fs *fs, FILE *out)
 	print_space(fs, out);
 	print_head("nodes", "gauge", "Files and directories that the kernel holds on to.", out);
 	fprintf(out, "segfs_nodes %zu\n", node_count(&fs->nodes));
-	print_removals(&fs->reaper, out);
+	print_removals(fs, out);
 	print_head("promoting", "gauge", "Segments that may get huge pages when they are looked at again.",
 		   out);
 	fprintf(out, "segfs_promoting %" PRIu64 "\n", fs->promoter.n_segments);

@@ -306,6 +306,9 @@ class Held(RestartTest):
         self.assertTrue(path.exists())
         process.kill()
         eventually(lambda: not (self.store / "x").exists(), what="the removal")
+        eventually(lambda: self.status()["RemovedCreator"] == "1", what="the count")
+        self.kill_worker()
+        self.assertEqual(self.status()["RemovedCreator"], "1")
 
 
 class Behind(RestartTest):
