@@ -31,8 +31,7 @@ int claim_take(const struct segfs_store *store, const struct segfs_handle *handl
 	return 0;
 }
 
-/* Nothing out of the store is reached, whatever somebody makes of the path meanwhile. */
-static int open_beneath(int dir_fd, const char *path)
+int claim_open_beneath(int dir_fd, const char *path)
 {
 	const struct open_how how = {
 		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
@@ -73,7 +72,7 @@ int claim_locate(const struct segfs_store *store, struct claim *claim)
 	if (!whole || !name)
 		return -ENOMEM;
 	*slash = '\0';
-	dir_fd = open_beneath(store->root_fd, slash == path ? "." : path + 1);
+	dir_fd = claim_open_beneath(store->root_fd, slash == path ? "." : path + 1);
 	if (dir_fd < 0)
 		return dir_fd;
 	claim->dir_fd = steal_fd(&dir_fd);

@@ -50,6 +50,10 @@ int claim_take(const struct segfs_store *store, const struct segfs_handle *handl
 /* Find its name: `claim->path`. 0 or -errno. */
 int claim_locate(const struct segfs_store *store, struct claim *claim);
 
+/* Open a directory (O_PATH) by its path, by which nothing outside of the open directory is reached, whatever
+ * somebody makes of the path meanwhile: a symlink in it is -ELOOP. */
+int claim_open_beneath(int dir_fd, const char *path);
+
 /*
  * Hide it, once located. 0; -EAGAIN: it has been renamed meanwhile; or another -errno. A name too long to be
  * hidden stays: who opens it at the same time as it is removed may then get a file that has just been
