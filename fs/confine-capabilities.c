@@ -26,26 +26,33 @@ static const unsigned needed[] = {
 	CAP_SYS_PTRACE,	     /* /proc/PID/fd and maps of other users: who is attached */
 };
 
+/* A worker of another binary has of them what the bounding set has, and takes that set away in its turn. */
+#define FOR_WORKERS CAP_SETPCAP
+
 /* What this process has not, it does not get; it may be in a container that never had it. */
-static int keep_needed(void)
+static int keep_needed(bool starts_workers)
 {
-	bool has[COUNT_OF(needed)];
+	const int sets = CAPNG_EFFECTIVE | CAPNG_PERMITTED | (starts_workers ? CAPNG_BOUNDING_SET : 0);
+	bool has[COUNT_OF(needed)], has_more;
 
 	if (capng_get_caps_process() < 0)
 		return -EPERM;
 	for (size_t i = 0; i < COUNT_OF(needed); i++)
 		has[i] = capng_have_capability(CAPNG_PERMITTED, needed[i]);
+	has_more = starts_workers && capng_have_capability(CAPNG_PERMITTED, FOR_WORKERS);
 	capng_clear(CAPNG_SELECT_BOTH);
 	for (size_t i = 0; i < COUNT_OF(needed); i++)
 		if (has[i])
-			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, needed[i]);
+			capng_update(CAPNG_ADD, (capng_type_t)sets, needed[i]);
+	if (has_more)
+		capng_update(CAPNG_ADD, (capng_type_t)sets, FOR_WORKERS);
 	return 0;
 }
 
 /* The bounding set needs CAP_SETPCAP, and is of no matter with no_new_privs: it goes if it can. */
-int confine_capabilities(void)
+int confine_capabilities(bool starts_workers)
 {
-	int r = keep_needed();
+	int r = keep_needed(starts_workers);
 
 	if (r < 0)
 		return r;

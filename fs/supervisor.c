@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "background.h"
+#include "confine.h"
 #include "log.h"
 #include "mount.h"
 #include "options.h"
@@ -405,6 +406,15 @@ static void supervise(struct supervisor *supervisor)
 	}
 }
 
+static int give_up_privileges(void)
+{
+	int r = confine_supervisor();
+
+	if (r < 0)
+		log_error("giving up what is not needed: %s", strerror(-r));
+	return r;
+}
+
 int supervisor_run(const struct options *options, int argc, char **argv)
 {
 	struct supervisor supervisor = {
@@ -422,6 +432,8 @@ int supervisor_run(const struct options *options, int argc, char **argv)
 	int r;
 
 	r = supervisor_bring_up(&supervisor, argc, argv);
+	if (r == 0)
+		r = give_up_privileges();
 	if (r == 0) {
 		start_worker(&supervisor);
 		supervise(&supervisor);

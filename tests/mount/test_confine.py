@@ -2,12 +2,14 @@
 
 import os
 import pathlib
+import signal
 import unittest
 
 from harness import MountTest, eventually, main
 
 # By number in <linux/capability.h>: CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID, SETGID, SETUID, SYS_PTRACE, SYS_ADMIN, MKNOD, LEASE, SETFCAP.
 NEEDED = {0, 1, 2, 3, 4, 6, 7, 19, 21, 27, 28, 31}
+FOR_WORKERS = {8}  # SETPCAP, of the supervisor
 
 
 def words(mask):
@@ -15,23 +17,22 @@ def words(mask):
 
 
 class Confine(MountTest):
-    def processes(self):
-        """The daemon, or its child if it is but the supervisor of one."""
-        pid = self.daemon.process.pid
-        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return children or [str(pid)]
-
-    def statuses(self):
-        for pid in self.processes():
+    def statuses(self, *pids):
+        """Of each thread of the supervisor and of the worker, or of these processes."""
+        for pid in pids or (self.daemon.process.pid, self.daemon.worker()):
             for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
                 yield dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines() if ":\t" in line)
 
     @unittest.skipUnless(os.environ.get("CAPABILITIES") == "1", "built without libcap-ng")
     def test_each_thread_has_few_capabilities_and_gains_none(self):
-        for status in self.statuses():
-            self.assertLessEqual(words(status["CapPrm"]), NEEDED)
-            self.assertLessEqual(words(status["CapEff"]), NEEDED)
-            self.assertLessEqual(words(status["CapBnd"]), NEEDED)
+        self.assert_capabilities(self.daemon.worker(), NEEDED, set())
+        self.assert_capabilities(self.daemon.process.pid, NEEDED | FOR_WORKERS, NEEDED | FOR_WORKERS)
+
+    def assert_capabilities(self, pid, permitted, bounds):
+        for status in self.statuses(pid):
+            self.assertLessEqual(words(status["CapPrm"]), permitted)
+            self.assertLessEqual(words(status["CapEff"]), permitted)
+            self.assertLessEqual(words(status["CapBnd"]), bounds)
             self.assertEqual(words(status["CapInh"]) | words(status["CapAmb"]), set())
 
     def test_no_thread_gains_privileges(self):
@@ -39,7 +40,16 @@ class Confine(MountTest):
 
     @unittest.skipUnless(os.environ.get("SECCOMP") == "1", "built without libseccomp, or with a sanitizer")
     def test_each_thread_is_under_the_filter(self):
-        self.assertEqual({status["Seccomp"].strip() for status in self.statuses()}, {"2"})
+        self.assertEqual({status["Seccomp"].strip() for status in self.statuses(self.daemon.worker())}, {"2"})
+
+    def test_the_next_worker_is_as_confined(self):
+        self.daemon.expect("the worker ended ")
+        first = self.daemon.worker()
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: "another (pid " in self.daemon.log(), what="another worker")
+        self.test_each_thread_has_few_capabilities_and_gains_none()
+        self.test_no_thread_gains_privileges()
+        self.test_root_still_may_what_root_may()
 
     def test_root_still_may_what_root_may(self):
         """Each of these needs a capability that was kept."""
