@@ -383,9 +383,20 @@ static int open_beneath(int dir, const char *path, uint64_t flags)
 	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
 }
 
+/* The same file, opened by way of the mount once more. */
+static int empty(int fd)
+{
+	char path[32];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, O_RDWR | O_NONBLOCK | O_TRUNC | O_CLOEXEC);
+	return again < 0 ? -1 : close(again);
+}
+
 static int change_own(int dir, const char *name)
 {
-	int fd = open_beneath(dir, name, O_RDWR | O_NONBLOCK | (draw(8) ? 0 : O_TRUNC)), r = -1;
+	int fd = open_beneath(dir, name, O_RDWR | O_NONBLOCK), r = -1;
 	struct stat st = {};
 
 	if (fd < 0)
@@ -394,7 +405,7 @@ static int change_own(int dir, const char *name)
 		check_place(&st, name);
 	if (st.st_uid == USER) {
 		r = fchmod(fd, draw(2) ? 0666 : 0600);
-		r |= ftruncate(fd, draw(2) ? st.st_size : 0);
+		r |= draw(8) ? ftruncate(fd, draw(2) ? st.st_size : 0) : empty(fd);
 		r |= fchown(fd, USER, USER);
 		fsetxattr(fd, "user.shm.lifetime", "ttl 1", 5, 0);
 		r |= pwrite(fd, "root", 4, 0) == 4 ? 0 : -1;

@@ -38,7 +38,20 @@ class Races(unittest.TestCase):
         self.daemon.expect("inotify queue overflow")
 
     def test_nothing_of_others_is_opened_changed_or_shown(self):
-        done = subprocess.run([os.environ["RACES"], self.store, self.mnt, self.outside, os.environ.get("RACES_SECONDS", "5")],
+        self.race(os.environ.get("RACES_SECONDS", "5"))
+
+    def test_nor_where_anybody_may_link_to_anything(self):
+        """fs.protected_hardlinks of the kernel is not what keeps it so."""
+        sysctl = pathlib.Path("/proc/sys/fs/protected_hardlinks")
+        before = sysctl.read_text()
+        if not os.access(sysctl, os.W_OK):
+            self.skipTest("cannot be set here")
+        self.addCleanup(sysctl.write_text, before)
+        sysctl.write_text("0")
+        self.race(os.environ.get("RACES_SECONDS", "3"))
+
+    def race(self, seconds):
+        done = subprocess.run([os.environ["RACES"], self.store, self.mnt, self.outside, seconds],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         print(done.stdout, end="")
         print("removed by the daemon:", self.daemon.log().count("removed "))
