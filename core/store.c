@@ -100,6 +100,14 @@ static int name_to_handle(int fd, const char *name, int flags, struct segfs_hand
 	return 0;
 }
 
+ino_t segfs_handle_ino(const struct segfs_handle *handle)
+{
+	uint32_t words[3];
+
+	memcpy(words, handle->bytes, sizeof(words));
+	return (ino_t)words[2] << 32 | words[1];
+}
+
 int segfs_store_handle(int fd, struct segfs_handle *ret_handle)
 {
 	return name_to_handle(fd, "", AT_EMPTY_PATH, ret_handle);

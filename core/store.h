@@ -48,6 +48,9 @@ int segfs_store_handle(int fd, struct segfs_handle *ret_handle);
 /* The same of `name` in an open directory, not following a symlink. 0 or -errno. */
 int segfs_store_handle_at(int dir_fd, const char *name, struct segfs_handle *ret_handle);
 
+/* The inode number that it tells. */
+ino_t segfs_handle_ino(const struct segfs_handle *handle);
+
 /*
  * Open the file with this handle, as root (a symlink: with O_PATH). A descriptor, or -ESTALE once the file is
  * gone, or -errno of open_by_handle_at(2).

@@ -104,6 +104,7 @@ void dir_stream_reply(fuse_req_t req, uint64_t ino, size_t size, off_t offset, s
 {
 	SEGFS_FREE char *buf = malloc(size);
 	struct dirent *dirent;
+	bool any_told = false;
 	size_t used = 0;
 	int r = 0;
 
@@ -113,7 +114,7 @@ void dir_stream_reply(fuse_req_t req, uint64_t ino, size_t size, off_t offset, s
 	}
 	seek_to(stream, offset);
 	while ((dirent = next_entry(stream, &r))) {
-		size_t n = add(req, ino, dirfd(stream->dir), buf + used, size - used, dirent);
+		size_t n = add(req, ino, dirfd(stream->dir), buf + used, size - used, dirent, &any_told);
 
 		if (n > size - used)
 			break;

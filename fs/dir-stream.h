@@ -24,10 +24,10 @@ void dir_stream_free(struct dir_stream *stream);
 /*
  * Put an entry of the directory `dir_fd`, known as the node `ino`, into the `size` bytes of `buf`: as
  * fuse_add_direntry(), which returns what it needs, and writes nothing if that is more. 0 leaves the entry
- * out.
+ * out. *any_told is false for the first of a reply, and for its own use.
  */
 typedef size_t (*dir_stream_add_fn)(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size_t size,
-				    const struct dirent *dirent);
+				    const struct dirent *dirent, bool *any_told);
 
 /* Answer a READDIR or READDIRPLUS from `offset` on. */
 void dir_stream_reply(fuse_req_t req, uint64_t ino, size_t size, off_t offset, struct dir_stream *stream,

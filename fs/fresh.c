@@ -47,6 +47,28 @@ static uint64_t hash_acl(int fd)
 	return n < 0 ? 0 : hash(value, (size_t)n);
 }
 
+uint64_t fresh_print(const struct stat *st)
+{
+	const uint64_t all[] = {
+		st->st_ino,
+		st->st_mode,
+		st->st_nlink,
+		st->st_uid,
+		st->st_gid,
+		st->st_rdev,
+		(uint64_t)st->st_size,
+		(uint64_t)st->st_blocks,
+		(uint64_t)st->st_atim.tv_sec,
+		(uint64_t)st->st_atim.tv_nsec,
+		(uint64_t)st->st_mtim.tv_sec,
+		(uint64_t)st->st_mtim.tv_nsec,
+		(uint64_t)st->st_ctim.tv_sec,
+		(uint64_t)st->st_ctim.tv_nsec,
+	};
+
+	return hash((const unsigned char *)all, sizeof(all));
+}
+
 struct told fresh_look(int fd, const struct stat *st)
 {
 	return (struct told){
@@ -122,7 +144,7 @@ static bool may_pass(fuse_req_t req, int dir_fd)
 	return r == 0 && faccessat(dir_fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) == 0;
 }
 
-static int64_t now_ms(void)
+int64_t fresh_now_ms(void)
 {
 	struct timespec now;
 
@@ -135,7 +157,7 @@ static int64_t now_ms(void)
 static void renew(struct fs *fs, const struct node *node, struct told *now)
 {
 	if (rights_changed(&node->told, now))
-		now->judge_until_ms = now_ms() + IN_FLIGHT_MS;
+		now->judge_until_ms = fresh_now_ms() + IN_FLIGHT_MS;
 	invalidate(fs, node->ino);
 	node_tell(&fs->nodes, node->ino, now);
 }
@@ -177,7 +199,7 @@ static int check(fuse_req_t req, const struct node *node, int fd, const struct s
 		if (r < 0)
 			return r;
 	}
-	if (!S_ISDIR(st->st_mode) || now.told.judge_until_ms == 0 || now_ms() > now.told.judge_until_ms)
+	if (!S_ISDIR(st->st_mode) || now.told.judge_until_ms == 0 || fresh_now_ms() > now.told.judge_until_ms)
 		return 0;
 	return may_pass(req, fd) ? 0 : -EACCES;
 }
@@ -230,7 +252,7 @@ static void walk_again(struct fs *fs, pid_t pid)
 
 	pthread_mutex_lock(&fresh->lock);
 	fresh->walks[fresh->n++ % COUNT_OF(fresh->walks)] =
-		(struct fresh_walk){.pid = pid, .until_ms = now_ms() + SETTLED * 1000};
+		(struct fresh_walk){.pid = pid, .until_ms = fresh_now_ms() + SETTLED * 1000};
 	pthread_mutex_unlock(&fresh->lock);
 }
 
@@ -245,7 +267,7 @@ static bool has_walked_again(struct fs *fs, pid_t pid)
 
 		if (walk->until_ms == 0 || walk->pid != pid)
 			continue;
-		found = found || now_ms() <= walk->until_ms;
+		found = found || fresh_now_ms() <= walk->until_ms;
 		walk->until_ms = 0;
 	}
 	pthread_mutex_unlock(&fresh->lock);
@@ -277,7 +299,7 @@ int fresh_check_file(fuse_req_t req, uint64_t ino, int fd, const struct stat *st
 		r = check_renamed(fs, ino);
 	if (r == 0)
 		r = check(req, &node, fd, st, true);
-	if (r == 0 && to_run && (node.told.mode != st->st_mode || node.told.judge_until_ms > now_ms()))
+	if (r == 0 && to_run && (node.told.mode != st->st_mode || node.told.judge_until_ms > fresh_now_ms()))
 		r = -ESTALE;
 	if (r == 0)
 		r = fresh_check_path(req, node.parent);

@@ -23,6 +23,12 @@ void fresh_init(struct fs *fs);
 /* What an open file (O_PATH is enough) looks like. */
 struct told fresh_look(int fd, const struct stat *st);
 
+/* A hash, never 0, of all attributes that the kernel is told of a file. */
+uint64_t fresh_print(const struct stat *st);
+
+/* Milliseconds of CLOCK_MONOTONIC, to the tick. */
+int64_t fresh_now_ms(void);
+
 /*
  * A file found at `ino`, about to be opened: `st` is its present state, by descriptor `fd`. `to_run`: by
  * execve(2), for which set-ID bits count. 0, -EACCES, or -ESTALE: walk again.

@@ -295,6 +295,20 @@ int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle
 	return 0;
 }
 
+bool node_is_shown(struct node_table *table, uint64_t ino, uint64_t parent, const char *name, uint64_t print,
+		   int64_t now_ms)
+{
+	LOCKED(table);
+	const struct node_entry *entry = find(table, ino);
+	const struct node *node;
+
+	if (!entry)
+		return false;
+	node = &entry->node;
+	return node->told.shown == print && now_ms < node->told.shown_until_ms && node->parent == parent &&
+	       node->name && !strcmp(node->name, name);
+}
+
 /* The kernel forgets nothing that is open: what seems so has been noted by a worker that did not come to hear
  * that nobody wanted it any more. */
 static void end_opens(struct node_table *table, uint64_t ino)

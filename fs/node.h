@@ -34,6 +34,8 @@ struct told {
 	off_t size;
 	struct timespec ctime;
 	uint64_t acl;		/* a hash of a directory's access ACL; 0: none */
+	uint64_t shown;		/* fresh_print() of what it was told with the name; 0: not to be relied on */
+	int64_t shown_until_ms; /* of CLOCK_MONOTONIC */
 	int64_t judge_until_ms; /* of CLOCK_MONOTONIC: rights have changed, and requests judged by the old
 				   ones may be under way */
 };
@@ -93,6 +95,10 @@ int node_get_named(struct node_table *table, uint64_t ino, struct node *ret_node
  */
 int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle *handle,
 		  const struct told *told, uint64_t parent, const char *name, bool *ret_is_new);
+
+/* Has the kernel by all we know this file by this name, with attributes of this fresh_print()? */
+bool node_is_shown(struct node_table *table, uint64_t ino, uint64_t parent, const char *name, uint64_t print,
+		   int64_t now_ms);
 
 /*
  * The kernel has given back `n` lookups. True if the node is gone: *ret_node is its last state (the name is

@@ -46,14 +46,28 @@ static bool is_dot(const char *name)
 	return !strcmp(name, ".") || !strcmp(name, "..");
 }
 
+/* The kernel has all of it already. Not telling it again spares it dropping what else it has cached of the
+ * file, such as its ACL. */
+static bool is_shown(struct fs *fs, uint64_t parent, int dir_fd, const struct dirent *dirent)
+{
+	struct stat st;
+
+	return fstatat(dir_fd, dirent->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       node_is_shown(&fs->nodes, node_id(&fs->nodes, st.st_ino), parent, dirent->d_name,
+			     fresh_print(&st), fresh_now_ms());
+}
+
 /*
  * What READDIRPLUS tells of an entry. Directories are left to LOOKUP, which also begins to watch them; so is
- * what vanished just now. A node id of 0 tells the kernel that it gets a name and a type only.
+ * what vanished just now. A node id of 0 tells the kernel that it gets a name and a type only. Of each reply
+ * one file is told in any case: the kernel goes on with READDIRPLUS only if somebody asks for what it
+ * brought.
  */
-static bool entry_plus(struct fs *fs, uint64_t parent, int dir_fd, const struct dirent *dirent,
+static bool entry_plus(struct fs *fs, uint64_t parent, int dir_fd, const struct dirent *dirent, bool in_full,
 		       struct fuse_entry_param *entry)
 {
 	if (!is_dot(dirent->d_name) && dirent->d_type != DT_DIR &&
+	    (in_full || !is_shown(fs, parent, dir_fd, dirent)) &&
 	    op_entry(fs, parent, dir_fd, dirent->d_name, entry) == 0)
 		return true;
 	*entry = (struct fuse_entry_param){
@@ -69,7 +83,7 @@ static bool is_shadowed(const struct dirent *dirent)
 }
 
 static size_t add_plain(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size_t size,
-			const struct dirent *dirent)
+			const struct dirent *dirent, bool *any_told)
 {
 	struct stat st = {.st_ino = dirent->d_ino, .st_mode = DTTOIF(dirent->d_type)};
 
@@ -79,7 +93,7 @@ static size_t add_plain(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, siz
 }
 
 static size_t add_plus(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size_t size,
-		       const struct dirent *dirent)
+		       const struct dirent *dirent, bool *any_told)
 {
 	struct fs *fs = fs_of(req);
 	struct fuse_entry_param entry;
@@ -90,7 +104,8 @@ static size_t add_plus(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size
 		return 0;
 	if (n > size)
 		return n;
-	counted = entry_plus(fs, ino, dir_fd, dirent, &entry);
+	counted = entry_plus(fs, ino, dir_fd, dirent, !*any_told, &entry);
+	*any_told |= counted;
 	n = fuse_add_direntry_plus(req, buf, size, dirent->d_name, &entry, dirent->d_off);
 	if (n > size && counted)
 		op_take_back(fs, entry.ino, 1);

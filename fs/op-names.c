@@ -35,38 +35,79 @@ static double entry_timeout(const struct fuse_entry_param *entry, const char *na
 	return !S_ISDIR(entry->attr.st_mode) && entry->attr.st_nlink > 1 ? 0 : entry->attr_timeout;
 }
 
-int op_entry_of(struct fs *fs, uint64_t parent, const char *name, int fd, struct fuse_entry_param *ret_entry)
-{
-	struct fuse_entry_param entry = {};
+/* A file as it was found. */
+struct found {
+	int fd; /* of a directory; borrowed */
+	struct stat st;
 	struct segfs_handle handle;
-	struct told told;
+};
+
+/* What a listing need not tell again, as long as the kernel keeps it. */
+static void note_shown(struct told *told, const struct fuse_entry_param *entry)
+{
+	double timeout_s = MIN(entry->entry_timeout, entry->attr_timeout);
+
+	if (timeout_s == 0)
+		return;
+	told->shown = fresh_print(&entry->attr);
+	told->shown_until_ms = fresh_now_ms() + (int64_t)(timeout_s / 2 * 1000);
+}
+
+static int remember(struct fs *fs, uint64_t parent, const char *name, const struct found *found,
+		    struct fuse_entry_param *ret_entry)
+{
+	struct fuse_entry_param entry = {
+		.ino = node_id(&fs->nodes, found->st.st_ino),
+		.generation = generation_of(&found->handle),
+		.attr = found->st,
+	};
+	struct told told = fresh_look(found->fd, &found->st);
 	bool is_new;
 	int r;
 
-	if (fstat(fd, &entry.attr) < 0)
-		return -errno;
-	r = segfs_store_handle(fd, &handle);
-	if (r < 0)
-		return r;
-	told = fresh_look(fd, &entry.attr);
-	r = node_remember(&fs->nodes, entry.attr.st_ino, &handle, &told, parent, name, &is_new);
-	if (r < 0)
-		return r;
-
-	entry.ino = node_id(&fs->nodes, entry.attr.st_ino);
-	entry.generation = generation_of(&handle);
-	entry.attr_timeout = op_timeout(fs, parent ? parent : entry.ino);
+	entry.attr_timeout = parent ? op_timeout(fs, parent) : 0;
 	entry.entry_timeout = entry_timeout(&entry, name);
+	note_shown(&told, &entry);
+	r = node_remember(&fs->nodes, found->st.st_ino, &found->handle, &told, parent, name, &is_new);
+	if (r < 0)
+		return r;
+	if (!parent) /* the store's root, whose own watch it is */
+		entry.attr_timeout = entry.entry_timeout = op_timeout(fs, entry.ino);
 	if (is_new && S_ISDIR(entry.attr.st_mode))
-		watch_add(fs, entry.ino, fd);
+		watch_add(fs, entry.ino, found->fd);
 	*ret_entry = entry;
 	return 0;
 }
 
+int op_entry_of(struct fs *fs, uint64_t parent, const char *name, int fd, struct fuse_entry_param *ret_entry)
+{
+	struct found found = {.fd = fd};
+	int r;
+
+	if (fstat(fd, &found.st) < 0)
+		return -errno;
+	r = segfs_store_handle(fd, &found.handle);
+	return r < 0 ? r : remember(fs, parent, name, &found, ret_entry);
+}
+
+/* In two system calls instead of four. False: it is a directory, or by now another file. */
+static bool find_by_name(int dir_fd, const char *name, struct found *ret_found)
+{
+	*ret_found = (struct found){.fd = -1};
+	return fstatat(dir_fd, name, &ret_found->st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       !S_ISDIR(ret_found->st.st_mode) &&
+	       segfs_store_handle_at(dir_fd, name, &ret_found->handle) == 0 &&
+	       segfs_handle_ino(&ret_found->handle) == ret_found->st.st_ino;
+}
+
 int op_entry(struct fs *fs, uint64_t parent, int dir_fd, const char *name, struct fuse_entry_param *ret_entry)
 {
-	SEGFS_CLOSE int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	SEGFS_CLOSE int fd = -1;
+	struct found found;
 
+	if (find_by_name(dir_fd, name, &found))
+		return remember(fs, parent, name, &found, ret_entry);
+	fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? -errno : op_entry_of(fs, parent, name, fd, ret_entry);
 }
 

@@ -384,13 +384,13 @@ static size_t add_view(fuse_req_t req, bool plus, uint64_t ino, int dir_fd, char
 }
 
 static size_t add_plain(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size_t size,
-			const struct dirent *dirent)
+			const struct dirent *dirent, bool *any_told)
 {
 	return add_view(req, false, ino, dir_fd, buf, size, dirent);
 }
 
 static size_t add_plus(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size_t size,
-		       const struct dirent *dirent)
+		       const struct dirent *dirent, bool *any_told)
 {
 	return add_view(req, true, ino, dir_fd, buf, size, dirent);
 }

@@ -1,5 +1,6 @@
 """What reaches the daemon, counted: the data path never does, and what is cached does not come again."""
 
+import contextlib
 import ctypes
 import fcntl
 import mmap
@@ -65,6 +66,40 @@ class Requests(MountTest):
                 os.stat(self.mnt / f"d/{i}")
 
         eventually(lambda: self.during(look) == {}, what="a quiet cache")
+
+    def test_a_second_listing_asks_for_next_to_nothing(self):
+        (self.mnt / "d").mkdir()
+        for i in range(1000):
+            (self.mnt / f"d/{i}").write_bytes(b"")
+
+        def look():
+            for entry in os.scandir(self.mnt / "d"):
+                os.stat(entry.path)
+                with contextlib.suppress(OSError):  # as ls -l does
+                    os.getxattr(entry.path, "system.posix_acl_access")
+
+        def is_cheap():
+            caused = self.during(look)
+            return caused.get("READDIRPLUS", 0) > 1 and sum(caused.values()) < 50
+
+        eventually(is_cheap, what="a listing from the cache")
+
+    def test_a_listing_tells_what_no_event_has_told(self):
+        """Pages that a mapping's stores have added, in the middle of a long listing."""
+        (self.mnt / "d").mkdir()
+        for i in range(1000):
+            (self.mnt / f"d/{i}").write_bytes(b"")
+            os.truncate(self.mnt / f"d/{i}", 4096)
+
+        def blocks():
+            return [os.stat(entry.path).st_blocks for entry in os.scandir(self.mnt / "d")]
+
+        eventually(lambda: self.during(blocks).keys() == {"OPENDIR", "READDIRPLUS", "RELEASEDIR"}, what="a quiet cache")
+        self.assertEqual(blocks(), [0] * 1000)
+        for name in os.listdir(self.store / "d")[500:600]:
+            with open(self.store / f"d/{name}", "r+b") as file, mmap.mmap(file.fileno(), 4096) as mapping:
+                mapping[:] = b"x" * 4096
+        self.assertEqual(blocks(), [0] * 500 + [8] * 100 + [0] * 400)
 
     def test_an_ordinary_user_looks_for_nothing_too(self):
         self.path.chmod(0o644)
