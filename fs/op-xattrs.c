@@ -90,11 +90,23 @@ static int store_remove(fuse_req_t req, int fd, const char *name)
 	return removexattr(path, name) < 0 ? -errno : 0;
 }
 
+/*
+ * ls -l asks for the label of each file, even where there is no SELinux: one request a file. Told that this
+ * file system knows none, rather than this file, it asks no more. (Where there is SELinux, it answers by
+ * itself: security_inode_getsecurity().)
+ */
+static bool knows_no_label(const char *name)
+{
+	return !strcmp(name, "security.selinux") && access("/sys/fs/selinux", F_OK) < 0;
+}
+
 static void get_from_store(fuse_req_t req, int fd, const char *name, size_t size)
 {
 	SEGFS_FREE char *value = malloc(MAX(size, 1u));
 	ssize_t n = value ? store_get(req, fd, name, value, size) : -ENOMEM;
 
+	if (n == -ENODATA && knows_no_label(name))
+		n = -EOPNOTSUPP;
 	if (n < 0)
 		reply(req, (int)n);
 	else
