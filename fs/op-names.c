@@ -90,22 +90,16 @@ int op_entry_of(struct fs *fs, uint64_t parent, const char *name, int fd, struct
 	return r < 0 ? r : remember(fs, parent, name, &found, ret_entry);
 }
 
-/* In two system calls instead of four. False: it is a directory, or by now another file. */
-static bool find_by_name(int dir_fd, const char *name, struct found *ret_found)
-{
-	*ret_found = (struct found){.fd = -1};
-	return fstatat(dir_fd, name, &ret_found->st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       !S_ISDIR(ret_found->st.st_mode) &&
-	       segfs_store_handle_at(dir_fd, name, &ret_found->handle) == 0 &&
-	       segfs_handle_ino(&ret_found->handle) == ret_found->st.st_ino;
-}
-
+/* What is no directory is found in two system calls instead of four; unless it is by now another file. */
 int op_entry(struct fs *fs, uint64_t parent, int dir_fd, const char *name, struct fuse_entry_param *ret_entry)
 {
+	struct found found = {.fd = -1};
 	SEGFS_CLOSE int fd = -1;
-	struct found found;
 
-	if (find_by_name(dir_fd, name, &found))
+	if (fstatat(dir_fd, name, &found.st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (!S_ISDIR(found.st.st_mode) && segfs_store_handle_at(dir_fd, name, &found.handle) == 0 &&
+	    segfs_handle_ino(&found.handle) == found.st.st_ino)
 		return remember(fs, parent, name, &found, ret_entry);
 	fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? -errno : op_entry_of(fs, parent, name, fd, ret_entry);
