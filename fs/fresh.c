@@ -337,6 +337,17 @@ bool fresh_refresh(struct fs *fs, uint64_t ino)
 	return changed;
 }
 
+bool fresh_refresh_seen(struct fs *fs, uint64_t ino, const struct stat *st)
+{
+	struct node node;
+
+	if (node_get(&fs->nodes, ino, &node) < 0)
+		return false;
+	if (!S_ISDIR(st->st_mode) && unchanged(&node.told, st)) /* a directory's ACL is not in `st` */
+		return false;
+	return fresh_refresh(fs, ino);
+}
+
 void fresh_note(struct fs *fs, uint64_t ino, int fd)
 {
 	struct stat st;

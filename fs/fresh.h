@@ -55,6 +55,9 @@ int fresh_check_parent(fuse_req_t req, uint64_t ino);
  */
 bool fresh_refresh(struct fs *fs, uint64_t ino);
 
+/* The same for a file that has just been seen to look like this: it is opened only if that is news. */
+bool fresh_refresh_seen(struct fs *fs, uint64_t ino, const struct stat *st);
+
 /*
  * Rights have been changed through the mount, and the kernel knows. For callers that hold the rights lock
  * since before the change.

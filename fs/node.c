@@ -295,18 +295,26 @@ int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle
 	return 0;
 }
 
+static bool is_known_as(const struct node_entry *entry, uint64_t parent, const char *name)
+{
+	return entry && entry->node.parent == parent && entry->node.name && !strcmp(entry->node.name, name);
+}
+
+bool node_is_known_as(struct node_table *table, uint64_t ino, uint64_t parent, const char *name)
+{
+	LOCKED(table);
+
+	return is_known_as(find(table, ino), parent, name);
+}
+
 bool node_is_shown(struct node_table *table, uint64_t ino, uint64_t parent, const char *name, uint64_t print,
 		   int64_t now_ms)
 {
 	LOCKED(table);
 	const struct node_entry *entry = find(table, ino);
-	const struct node *node;
 
-	if (!entry)
-		return false;
-	node = &entry->node;
-	return node->told.shown == print && now_ms < node->told.shown_until_ms && node->parent == parent &&
-	       node->name && !strcmp(node->name, name);
+	return is_known_as(entry, parent, name) && entry->node.told.shown == print &&
+	       now_ms < entry->node.told.shown_until_ms;
 }
 
 /* The kernel forgets nothing that is open: what seems so has been noted by a worker that did not come to hear
@@ -442,7 +450,7 @@ void node_unname(struct node_table *table, uint64_t ino, uint64_t parent, const 
 	LOCKED(table);
 	struct node_entry *entry = find(table, ino);
 
-	if (entry && entry->node.parent == parent && entry->node.name && !strcmp(entry->node.name, name))
+	if (is_known_as(entry, parent, name))
 		entry_move(entry, parent, NULL);
 }
 

@@ -75,16 +75,6 @@ void watch_remove(struct fs *fs, int number)
 	pthread_mutex_unlock(&watch->numbers);
 }
 
-/* Does the kernel, by what it was last told, take this name for this file? */
-static bool is_known_as(struct fs *fs, uint64_t ino, uint64_t parent, const char *name)
-{
-	SEGFS_FREE char *known = NULL;
-	struct node node;
-
-	return node_get_named(&fs->nodes, ino, &node, &known) == 0 && node.parent == parent && known &&
-	       !strcmp(known, name);
-}
-
 /*
  * A name has come, gone or changed its meaning. A name that still leads somewhere only expires, to be asked
  * for again; one that is gone is dropped, which lets go of the file and so of its memory.
@@ -99,9 +89,9 @@ static void name_changed(struct fs *fs, uint64_t dir, int dir_fd, const char *na
 		return;
 	}
 	ino = node_id(&fs->nodes, st.st_ino);
-	if (!is_known_as(fs, ino, dir, name))
+	if (!node_is_known_as(&fs->nodes, ino, dir, name))
 		transport_expire_entry(&fs->transport, dir, name);
-	fresh_refresh(fs, ino);
+	fresh_refresh_seen(fs, ino, &st);
 }
 
 /*
@@ -114,7 +104,7 @@ static void child_changed(struct fs *fs, uint64_t dir, int dir_fd, const char *n
 
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
-	if (fresh_refresh(fs, node_id(&fs->nodes, st.st_ino)))
+	if (fresh_refresh_seen(fs, node_id(&fs->nodes, st.st_ino), &st))
 		transport_expire_entry(&fs->transport, dir, name);
 }
 
@@ -137,43 +127,72 @@ static void refresh_all(struct fs *fs)
 	}
 }
 
-static void handle_event(struct fs *fs, const struct inotify_event *event)
-{
-	SEGFS_CLOSE int dir_fd = -1;
-	uint64_t dir;
+/* The directory whose events are being handled. Those of one come in a row: it is opened once for all of
+ * them, and itself looked at once. */
+struct place {
+	int watch;
+	uint64_t ino; /* 0: none that we know */
+	int fd;	      /* O_PATH, owned; -1: none */
+	bool changed;
+};
 
+static void leave(struct fs *fs, struct place *place)
+{
+	close_fd(&place->fd);
+	if (place->changed)
+		fresh_refresh(fs, place->ino);
+	*place = (struct place){.watch = -1, .fd = -1};
+}
+
+static void enter(struct fs *fs, struct place *place, int watch)
+{
+	if (place->watch == watch)
+		return;
+	leave(fs, place);
+	place->watch = watch;
+	place->ino = node_of_watch(&fs->nodes, watch);
+	if (place->ino)
+		place->fd = node_open(&fs->nodes, &fs->store, place->ino, O_PATH);
+}
+
+static void handle_event(struct fs *fs, struct place *place, const struct inotify_event *event)
+{
 	if (event->mask & IN_Q_OVERFLOW) {
 		refresh_all(fs);
 		return;
 	}
-	dir = node_of_watch(&fs->nodes, event->wd);
-	if (dir == 0 || event->mask & IN_IGNORED)
+	if (event->mask & IN_IGNORED)
+		return;
+	enter(fs, place, event->wd);
+	if (place->ino == 0)
 		return;
 	if (event->len == 0) {
-		fresh_refresh(fs, dir);
+		place->changed = true;
 		return;
 	}
-	dir_fd = node_open(&fs->nodes, &fs->store, dir, O_PATH);
-	if (dir_fd < 0)
+	if (place->fd < 0)
 		return;
 	if (event->mask & (IN_ATTRIB | IN_MODIFY)) {
-		child_changed(fs, dir, dir_fd, event->name);
+		child_changed(fs, place->ino, place->fd, event->name);
 		return;
 	}
 	if (event->mask & (IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO))
 		sweep_look(fs);
-	name_changed(fs, dir, dir_fd, event->name);
-	fresh_refresh(fs, dir);
+	name_changed(fs, place->ino, place->fd, event->name);
+	place->changed = true;
 }
 
 static void handle_events(struct fs *fs, const char *buf, size_t n)
 {
+	struct place place = {.watch = -1, .fd = -1};
+
 	for (size_t at = 0; at + sizeof(struct inotify_event) <= n;) {
 		const struct inotify_event *event = (const void *)(buf + at);
 
-		handle_event(fs, event);
+		handle_event(fs, &place, event);
 		at += sizeof(*event) + event->len;
 	}
+	leave(fs, &place);
 }
 
 static bool is_stopping(struct watch *watch)
