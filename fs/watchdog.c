@@ -11,6 +11,9 @@
 #define PING_NS	 (1000 * MS)
 #define START_NS (20000 * MS)
 
+/* And for each file that it has to know from its start; it takes a microsecond where nothing else runs. */
+#define START_NODE_NS 100000
+
 /* One all of whose threads have had the same requests in hand for so long hangs. What takes long goes into
  * the slow lane, and is not counted. */
 #define HANG_NS (30000 * MS)
@@ -70,6 +73,11 @@ static void ask(struct supervisor *supervisor)
 		worker->asked_ns = child_now_ns();
 }
 
+static int64_t start_ns(const struct supervisor *supervisor)
+{
+	return START_NS + START_NODE_NS * (int64_t)supervisor->ledger.page->n_nodes;
+}
+
 /* It may go on by itself; but not one on which everybody waits. */
 void watchdog_on_stop(struct supervisor *supervisor, pid_t pid, bool stopped)
 {
@@ -94,7 +102,7 @@ void watchdog_look(struct supervisor *supervisor, int64_t now)
 		return;
 	if (worker->ready && hangs(supervisor, now))
 		supervisor_kill_worker(supervisor, "as it hung", supervisor->done_ns);
-	else if (!worker->ready && now - worker->start_ns > START_NS)
+	else if (!worker->ready && now - worker->start_ns > start_ns(supervisor))
 		supervisor_kill_worker(supervisor, "as it did not start", worker->start_ns);
 	else if (supervisor->busy && worker->asked_ns && now - worker->asked_ns > PING_NS)
 		supervisor_kill_worker(supervisor, "as it did not answer", worker->asked_ns);
