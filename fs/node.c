@@ -98,18 +98,20 @@ static void entry_free(struct node_table *table, struct node_entry *entry)
 	free(entry);
 }
 
-static struct node_entry *insert_kept(struct node_table *table, uint64_t ino,
-				      const struct segfs_handle *handle)
+static int insert_kept(struct node_table *table, uint64_t ino, const struct segfs_handle *handle,
+		       struct node_entry **ret_entry)
 {
 	struct node_entry *entry = insert(table, ino, handle);
 
 	if (!entry)
-		return NULL;
+		return -ENOMEM;
 	entry->kept = ledger_node_new(table->ledger);
-	if (entry->kept)
-		return entry;
-	entry_free(table, entry);
-	return NULL;
+	if (!entry->kept) {
+		entry_free(table, entry);
+		return -ENFILE;
+	}
+	*ret_entry = entry;
+	return 0;
 }
 
 uint64_t node_id(const struct node_table *table, ino_t ino)
@@ -269,11 +271,12 @@ int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle
 	uint64_t id = node_id(table, ino);
 	struct node_entry *entry = find(table, id);
 	bool is_new = !entry;
+	int r = 0;
 
 	if (is_new)
-		entry = insert_kept(table, id, handle);
-	if (!entry)
-		return -ENOMEM;
+		r = insert_kept(table, id, handle, &entry);
+	if (r < 0)
+		return r;
 	if (told->nlink == 1 && entry->node.name && name &&
 	    (entry->node.parent != parent || strcmp(entry->node.name, name)))
 		entry->node.renamed = true;

@@ -91,7 +91,7 @@ int node_get_named(struct node_table *table, uint64_t ino, struct node *ret_node
 
 /*
  * The kernel is about to be told of a file: count that, and note where it is and what it looks like. A new
- * node is made for an unknown one. *ret_is_new tells. 0 or -ENOMEM.
+ * node is made for an unknown one. *ret_is_new tells. 0, -ENOMEM, or -ENFILE: there are LEDGER_NODES.
  */
 int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle *handle,
 		  const struct told *told, uint64_t parent, const char *name, bool *ret_is_new);

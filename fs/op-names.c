@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "journal.h"
 #include "ledger.h"
 #include "link.h"
+#include "log.h"
 #include "mount.h"
 #include "reply.h"
 #include "util.h"
@@ -53,6 +55,15 @@ static void note_shown(struct told *told, const struct fuse_entry_param *entry)
 	told->shown_until_ms = fresh_now_ms() + (int64_t)(timeout_s / 2 * 1000);
 }
 
+static void complain_once(void)
+{
+	static atomic_flag done = ATOMIC_FLAG_INIT;
+
+	if (!atomic_flag_test_and_set(&done))
+		log_error("more than %u files are in use at once: further ones are refused (ENFILE)",
+			  LEDGER_NODES - 1);
+}
+
 static int remember(struct fs *fs, uint64_t parent, const char *name, const struct found *found,
 		    struct fuse_entry_param *ret_entry)
 {
@@ -69,6 +80,8 @@ static int remember(struct fs *fs, uint64_t parent, const char *name, const stru
 	entry.entry_timeout = entry_timeout(&entry, name);
 	note_shown(&told, &entry);
 	r = node_remember(&fs->nodes, found->st.st_ino, &found->handle, &told, parent, name, &is_new);
+	if (r == -ENFILE)
+		complain_once();
 	if (r < 0)
 		return r;
 	if (!parent) /* the store's root, whose own watch it is */
