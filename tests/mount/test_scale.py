@@ -1,0 +1,122 @@
+"""Very many segments, in one directory and spread over a thousandth as many: mounting, ls, lookup and unlink work, each known segment costs
+the daemon a little memory and no descriptor, and a new worker knows them all. It prints what each step took: SEGMENTS=1000000 for a million."""
+
+import contextlib
+import os
+import signal
+import time
+
+from harness import Daemon, MountTest, eventually, main
+
+SEGMENTS = int(os.environ.get("SEGMENTS", "5000"))
+SLOW = 1 + SEGMENTS // 20_000  # what may take the longer the more there are
+BYTES_PER_SEGMENT = 1000  # a generous bound; sanitizers need more
+DESCRIPTORS = 16  # of what goes on at a moment: open directories, a few of each thread
+
+
+class Scale(MountTest):
+    store_options = "mode=1777,size=80%,nr_inodes=0"
+
+    def setUp(self):
+        super().setUp()
+        signal.alarm(300 * SLOW)
+
+    def fill(self, directories):
+        """In the store, before it is mounted again: the daemon starts on all of it."""
+        self.daemon.process.terminate()
+        self.daemon.process.wait(20)
+        self.paths = []
+        for i in range(directories):
+            directory = self.store / f"d{i}"
+            directory.mkdir()
+            names = [f"segment-{j}" for j in range(SEGMENTS // directories)]
+            for name in names:
+                os.close(os.open(directory / name, os.O_WRONLY | os.O_CREAT, 0o666))
+            self.paths += [str(self.mnt / f"d{i}" / name) for name in names]
+        with self.timed("mount"):
+            self.daemon = Daemon(self.store, self.mnt)
+        self.addCleanup(self.daemon.stop)
+        self.daemon.expect("the worker ended ")
+        self.daemon.expect("inotify queue overflow")  # where a million are removed and the processors are busy
+
+    @contextlib.contextmanager
+    def timed(self, what, n=1):
+        begin = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - begin
+        print(f"{what}: {seconds:.3f} s" + (f", {seconds / n * 1e6:.1f} us each" if n > 1 else ""), flush=True)
+
+    def status(self):
+        return dict(line.split(":\t") for line in (self.mnt / ".segfs/status").read_text().splitlines())
+
+    def memory(self):
+        """Of the worker's own and of what it leaves to the next, in bytes."""
+        with open(f"/proc/{self.daemon.worker()}/status") as lines:
+            kib = {line.split()[0]: int(line.split()[1]) for line in lines if line.startswith(("RssAnon", "RssShmem"))}
+        return (kib["RssAnon:"] + kib["RssShmem:"]) * 1024
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.daemon.worker()}/fd"))
+
+    def look_at_all(self):
+        for path in self.paths:
+            os.stat(path)
+
+    def list_all(self):
+        """Names and attributes, as ls -l -R does."""
+        found = 0
+        for directory in os.scandir(self.mnt):
+            found += sum(entry.stat().st_nlink for entry in os.scandir(directory))
+        self.assertEqual(found, len(self.paths))
+
+    def list_names(self):
+        self.assertEqual(sum(len(os.listdir(directory)) for directory in os.scandir(self.mnt)), len(self.paths))
+
+    def check_growth(self, memory, descriptors):
+        per_segment = (self.memory() - memory) / SEGMENTS
+        print(f"memory: {per_segment:.0f} bytes a segment; descriptors: {descriptors} before, {self.descriptors()} now", flush=True)
+        if os.environ.get("SANITIZE", "none") == "none":
+            self.assertLess(per_segment, BYTES_PER_SEGMENT)
+        self.assertLess(self.descriptors(), descriptors + DESCRIPTORS)
+
+    def kill_worker(self):
+        """Until another one answers what the kernel does not know by itself."""
+        before = int(self.status()["Restarts"])
+        pid = self.daemon.worker()
+        os.kill(pid, signal.SIGKILL)
+        with self.timed("a new worker, until it answers"):
+            self.assertEqual(os.getxattr(self.paths[0], "user.shm.version"), b"0")
+        self.assertEqual(int(self.status()["Restarts"]), before + 1)
+
+    def live(self, directories):
+        self.fill(directories)
+        memory, descriptors = self.memory(), self.descriptors()
+        with self.timed("names", SEGMENTS):
+            self.list_names()
+        with self.timed("first listing", SEGMENTS):
+            self.list_all()
+        with self.timed("second listing", SEGMENTS):
+            self.list_all()
+        with self.timed("stat of each", SEGMENTS):
+            self.look_at_all()
+        self.assertGreaterEqual(int(self.status()["Nodes"]), SEGMENTS)
+        self.check_growth(memory, descriptors)
+        self.kill_worker()
+        self.look_at_all()
+        self.assertGreaterEqual(int(self.status()["Nodes"]), SEGMENTS)
+        self.check_growth(memory, descriptors)
+        with self.timed("unlink of each", SEGMENTS):
+            for path in self.paths:
+                os.unlink(path)
+        eventually(lambda: int(self.status()["Nodes"]) < directories + 10, 20 * SLOW, "forgetting")
+        self.assertEqual(sum(len(os.listdir(directory)) for directory in os.scandir(self.store)), 0)
+
+    def test_in_one_directory(self):
+        self.live(1)
+
+    def test_spread_over_directories(self):
+        self.live(max(SEGMENTS // 1000, 2))
+
+
+if __name__ == "__main__":
+    main()
