@@ -288,7 +288,8 @@ int sweep_start(struct fs *fs)
 	pthread_condattr_destroy(&attr);
 	sweep->running = true; /* before the thread, which asks */
 	r = -pthread_create(&sweep->thread, NULL, run, fs);
-	sweep->running = r == 0;
+	if (r < 0)
+		sweep->running = false;
 	return r;
 }
 
