@@ -56,8 +56,8 @@ struct ledger_open {
 	_Atomic uint64_t unique; /* of the request that opened it; 0: the record is free, and `ino` the next
 				    free one */
 	uint64_t ino;
-	uint64_t note; /* of a view: view-file.c, op-events.c */
-	uint64_t poll; /* by this the kernel wants to be told of what it polls; 0: it does not poll */
+	uint64_t note;	       /* of a view: view-file.c, op-events.c */
+	_Atomic uint64_t poll; /* by this the kernel wants to be told of what it polls; 0: it does not poll */
 	bool writes;
 };
 
