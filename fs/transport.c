@@ -12,6 +12,7 @@
 #include "journal.h"
 #include "ledger.h"
 #include "log.h"
+#include "order.h"
 #include "util.h"
 
 /* Kernel ABI that older copies of <linux/fuse.h> lack. */
@@ -72,6 +73,7 @@ static bool note_request(struct fs *fs, const char *request, size_t len)
 	if (len < sizeof(header))
 		return true;
 	memcpy(&header, request, sizeof(header));
+	order_request(transport, header.opcode);
 	atomic_fetch_add_explicit(
 		&transport->page->counts[header.opcode < TRANSPORT_OPCODES ? header.opcode : 0], 1,
 		memory_order_relaxed);
@@ -178,8 +180,10 @@ static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
 	ssize_t n;
 
 	memcpy(&header, iov[0].iov_base, sizeof(header));
-	if (header.unique != 0)
+	if (header.unique != 0) {
 		fault_reply();
+		order_reply(&fs->transport);
+	}
 	if (header.unique == 0 || header.unique != fs->transport.init_unique)
 		return write_ordinary(fd, iov, count);
 	fs->transport.init_unique = 0;
