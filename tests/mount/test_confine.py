@@ -16,6 +16,7 @@ def words(mask):
     return {i for i in range(64) if int(mask, 16) >> i & 1}
 
 
+@unittest.skipIf(os.environ.get("SANITIZE") == "thread", "ThreadSanitizer has a thread of its own, from before the daemon begins")
 class Confine(MountTest):
     def statuses(self, *pids):
         """Of each thread of the supervisor and of the worker, or of these processes."""

@@ -5,6 +5,7 @@ import ctypes
 import fcntl
 import mmap
 import os
+import unittest
 
 import numpy as np
 
@@ -124,6 +125,7 @@ class Requests(MountTest):
         self.assertEqual(caused.get("OPEN"), 100)
         self.assertLessEqual(sum(n for kind, n in caused.items() if kind not in ("OPEN", "RELEASE")), 4, caused)
 
+    @unittest.skipIf(os.environ.get("SANITIZE") == "thread", "ThreadSanitizer has a thread of its own, which looks around")
     def test_the_daemon_sleeps_when_idle(self):
         """No thread of it runs while nothing happens: its context switches stand still."""
         status = f"/proc/{self.daemon.worker()}/task"

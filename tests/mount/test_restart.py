@@ -19,6 +19,7 @@ from harness import PYTHON, SEGFS, Daemon, MountTest, eventually, is_mountpoint,
 
 ENDURE = os.environ.get("ENDURE", "endure")
 RESTARTS = int(os.environ.get("RESTARTS", "30"))  # a storm has so many; 1000 takes some minutes
+PAUSE = float(os.environ.get("RESTART_PAUSE", "1"))  # so many times as long between two, where a worker takes long to start
 CLIENTS = 8
 
 
@@ -52,13 +53,13 @@ class Storms(RestartTest):
 
     def storm(self, n, deed, pause):
         """`deed` is done at random moments until n workers have been followed by another."""
-        signal.alarm(300 + n * 2)
+        signal.alarm(int(300 + n * 2 * PAUSE))
         clients = subprocess.Popen([ENDURE, self.mnt, self.store, str(CLIENTS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
         self.addCleanup(clients.kill)
         self.assertEqual(clients.stdout.readline(), "ready\n")
         while self.daemon.log().count("the worker ended ") < n and clients.poll() is None:
-            time.sleep(random.random() * pause)
+            time.sleep(random.random() * pause * PAUSE)
             with contextlib.suppress(ProcessLookupError, IndexError):  # there is none at this moment
                 deed()
         out, err = clients.communicate("", timeout=120)
