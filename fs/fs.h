@@ -11,6 +11,7 @@
 
 #include "census.h"
 #include "events.h"
+#include "names.h"
 #include "node.h"
 #include "ledger.h"
 #include "opened.h"
@@ -53,6 +54,7 @@ struct fs {
 	 * taken for a change behind it. */
 	pthread_mutex_t rights_lock;
 	struct fresh fresh;
+	struct names names;
 	struct watch watch;
 	struct slow_lane slow_lane;
 	struct reaper reaper;

@@ -303,13 +303,6 @@ static bool is_known_as(const struct node_entry *entry, uint64_t parent, const c
 	return entry && entry->node.parent == parent && entry->node.name && !strcmp(entry->node.name, name);
 }
 
-bool node_is_known_as(struct node_table *table, uint64_t ino, uint64_t parent, const char *name)
-{
-	LOCKED(table);
-
-	return is_known_as(find(table, ino), parent, name);
-}
-
 bool node_is_shown(struct node_table *table, uint64_t ino, uint64_t parent, const char *name, uint64_t print,
 		   int64_t now_ms)
 {

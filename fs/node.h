@@ -96,9 +96,6 @@ int node_get_named(struct node_table *table, uint64_t ino, struct node *ret_node
 int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle *handle,
 		  const struct told *told, uint64_t parent, const char *name, bool *ret_is_new);
 
-/* Does the kernel, by what it was last told, take this name for this file? */
-bool node_is_known_as(struct node_table *table, uint64_t ino, uint64_t parent, const char *name);
-
 /* Has the kernel by all we know this file by this name, with attributes of this fresh_print()? */
 bool node_is_shown(struct node_table *table, uint64_t ino, uint64_t parent, const char *name, uint64_t print,
 		   int64_t now_ms);

@@ -84,7 +84,9 @@ static int remember(struct fs *fs, uint64_t parent, const char *name, const stru
 		complain_once();
 	if (r < 0)
 		return r;
-	if (!parent) /* the store's root, whose own watch it is */
+	if (parent)
+		names_note(&fs->names, parent, name, entry.ino);
+	else /* the store's root, whose own watch it is */
 		entry.attr_timeout = entry.entry_timeout = op_timeout(fs, entry.ino);
 	if (is_new && S_ISDIR(entry.attr.st_mode))
 		watch_add(fs, entry.ino, found->fd);
@@ -547,6 +549,8 @@ static void note_renamed(struct fs *fs, const struct place *from, struct place *
 	else
 		bury(fs, &to->file, to->parent, to->name);
 	node_move(&fs->nodes, from->file.ino, to->parent, to->name);
+	names_note(&fs->names, from->parent, from->name, flags & RENAME_EXCHANGE ? to->file.ino : 0);
+	names_note(&fs->names, to->parent, to->name, from->file.ino);
 }
 
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent, const char *newname,

@@ -23,6 +23,7 @@
 #define FUSE_HANDLE_KILLPRIV_V2 (1 << 28)
 #endif
 #define NOTIFY_RESEND		    7
+#define NOTIFY_INC_EPOCH	    8
 #define FLAGS2_DIRECT_IO_ALLOW_MMAP (UINT32_C(1) << (36 - 32))
 #define FLAGS2_PASSTHROUGH	    (UINT32_C(1) << (37 - 32))
 
@@ -209,11 +210,21 @@ int transport_keep_init(int fd, struct ledger_page *page)
 	return 0;
 }
 
-int transport_resend(const struct transport *transport)
+static int notify(const struct transport *transport, int kind)
 {
-	const struct fuse_out_header header = {.len = sizeof(header), .error = NOTIFY_RESEND};
+	const struct fuse_out_header header = {.len = sizeof(header), .error = kind};
 
 	return write(transport->fd, &header, sizeof(header)) < 0 ? -errno : 0;
+}
+
+int transport_resend(const struct transport *transport)
+{
+	return notify(transport, NOTIFY_RESEND);
+}
+
+int transport_expire_all(const struct transport *transport)
+{
+	return notify(transport, NOTIFY_INC_EPOCH);
 }
 
 int transport_attach(struct transport *transport, struct fuse_session *session, int fd,

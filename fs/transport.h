@@ -49,6 +49,9 @@ bool transport_has_passthrough(const struct transport *transport);
  */
 int transport_expire_entry(struct transport *transport, uint64_t parent, const char *name);
 
+/* The same of every name. -EINVAL from a kernel older than 6.16. */
+int transport_expire_all(const struct transport *transport);
+
 /* Whoever polls a file shall look again: by the handle that the ledger has of it (libfuse only knows those of
  * this process). 0 or -errno. */
 int transport_notify_poll(const struct transport *transport, uint64_t handle);

@@ -89,7 +89,7 @@ static void name_changed(struct fs *fs, uint64_t dir, int dir_fd, const char *na
 		return;
 	}
 	ino = node_id(&fs->nodes, st.st_ino);
-	if (!node_is_known_as(&fs->nodes, ino, dir, name))
+	if (!names_lead_to(&fs->names, dir, name, ino))
 		transport_expire_entry(&fs->transport, dir, name);
 	fresh_refresh_seen(fs, ino, &st);
 }
@@ -108,13 +108,15 @@ static void child_changed(struct fs *fs, uint64_t dir, int dir_fd, const char *n
 		transport_expire_entry(&fs->transport, dir, name);
 }
 
-/* Events were lost: nothing that was told is certain any more. */
+/* Events were lost: nothing that was told is certain any more. An older kernel is told of each file's present
+ * name, and may still find it by an earlier one until that times out. */
 static void refresh_all(struct fs *fs)
 {
 	SEGFS_FREE uint64_t *inos = NULL;
 	ssize_t n = node_list(&fs->nodes, &inos);
 
 	log_warning("inotify queue overflow: everything cached is looked at anew");
+	transport_expire_all(&fs->transport);
 	for (ssize_t i = 0; i < n; i++) {
 		SEGFS_FREE char *name = NULL;
 		struct node node;

@@ -229,6 +229,7 @@ static void tear_down(struct fs *fs)
 		fuse_session_destroy(fs->session);
 	node_table_destroy(&fs->nodes);
 	view_table_destroy(&fs->views);
+	names_destroy(&fs->names);
 	opened_destroy(&fs->opened);
 	segfs_store_close(&fs->store);
 	ledger_unmap(&fs->ledger);
@@ -310,6 +311,7 @@ int worker_run(const struct options *options, const struct link *link)
 	int r;
 
 	fresh_init(&fs);
+	names_init(&fs.names);
 	r = ledger_map(&fs.ledger, link->ledger);
 	if (r < 0) {
 		log_error("this binary is of another version than the daemon: umount and mount again");

@@ -3,6 +3,7 @@
 import errno
 import os
 import pathlib
+import signal
 import subprocess
 import time
 
@@ -80,6 +81,36 @@ class Behind(MountTest):
             self.exchange("d", "e")
             contents = (self.mnt / "d/x").read_text() + (self.mnt / "e/x").read_text()
             self.assertEqual(contents, "ed" if i % 2 == 0 else "de")
+
+    def test_a_name_that_comes_back(self):
+        """As when a program keeps the former version of a file and takes it back: the kernel has known it by this name before."""
+        name, aside = self.store / "x", self.store / "former"
+        name.write_text("a")
+        self.warm(self.mnt / "x")
+        name.rename(aside)
+        name.write_text("bb")
+        eventually(lambda: (self.mnt / "x").stat().st_size == 2, 5, "the other file")
+        aside.rename(name)
+        eventually(lambda: (self.mnt / "x").stat().st_size == 1, 5, "the former file")
+
+    def test_a_name_that_went_while_events_were_lost(self):
+        """The file is found by its new name before the daemon hears that there were too many events."""
+        self.daemon.expect("queue overflow")
+        self.daemon.expect("the worker ended")
+        (self.store / "x").write_text("a")
+        self.warm(self.mnt / "x")
+        worker = self.daemon.worker()
+        os.kill(worker, signal.SIGSTOP)
+        (self.store / "a").touch()
+        for _ in range(10_000):
+            (self.store / "a").rename(self.store / "b")
+            (self.store / "b").rename(self.store / "a")
+        (self.store / "x").rename(self.store / "y")
+        finder = subprocess.Popen(["stat", self.mnt / "y"], stdout=subprocess.DEVNULL)
+        time.sleep(0.01)
+        os.kill(worker, signal.SIGCONT)
+        self.assertEqual(finder.wait(20), 0)
+        eventually(lambda: not (self.mnt / "x").exists(), 5, "the end of the former name")
 
     def test_open_sees_a_deleted_file(self):
         path = self.mnt / "x"
