@@ -113,6 +113,15 @@ static void stored_clear(struct stored *stored)
 	segfs_array_clear(&stored->array);
 }
 
+static bool is_in_list(const char *name, const char *list, ssize_t n)
+{
+	for (const char *at = list; at < list + n; at += strlen(at) + 1)
+		if (!strcmp(at, name))
+			return true;
+	return false;
+}
+
+/* Most files have few attributes or none: to ask which they are is quicker than to ask for each of four. */
 static int stored_read(int fd, struct stored *stored)
 {
 	static const char *const names[] = {
@@ -121,10 +130,12 @@ static int stored_read(int fd, struct stored *stored)
 		SEGFS_ATTR_ORDER,
 		SEGFS_ATTR_OFFSET,
 	};
+	char list[512];
+	ssize_t n = flistxattr(fd, list, sizeof(list));
 
 	stored->array.order = 'C';
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
-		int r = stored_read_one(fd, names[i], stored);
+		int r = n < 0 || is_in_list(names[i], list, n) ? stored_read_one(fd, names[i], stored) : 0;
 
 		if (r < 0)
 			return r;
