@@ -10,7 +10,7 @@
  */
 #include "fs.h"
 
-/* Once in every thread that answers requests: gives it a umask of its own. 0 or -errno. */
+/* Once in every thread that answers requests: gives it a umask of its own, and no groups. 0 or -errno. */
 int caller_thread_init(void);
 
 /*
@@ -18,7 +18,17 @@ int caller_thread_init(void);
  * sees no pid of it. Whatever the result, caller_restore() makes the thread root again; use AS_CALLER.
  */
 int caller_become(fuse_req_t req);
+
+/*
+ * The same to be judged by the permissions of one file and nothing else. It looks like `st` (NULL: not
+ * known): the groups of its owner, which take longest to find out, do not count there.
+ */
+int caller_become_before(fuse_req_t req, const struct stat *st);
 void caller_restore(void);
+
+/* May the requester do this (R_OK and so on) with an open file (O_PATH is enough), which looks like `st`
+ * (NULL: not known)? The store's kernel is asked. 0 or -errno. */
+int caller_may(fuse_req_t req, int fd, const struct stat *st, int mode);
 
 static inline void caller_restore_cleanup(const int *unused)
 {

@@ -136,14 +136,6 @@ static bool name_holds(struct fs *fs, uint64_t ino, const struct stat *st)
 	return true;
 }
 
-/* The judge is the store's kernel. */
-static bool may_pass(fuse_req_t req, int dir_fd)
-{
-	AS_CALLER int r = caller_become(req);
-
-	return r == 0 && faccessat(dir_fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) == 0;
-}
-
 int64_t fresh_now_ms(void)
 {
 	struct timespec now;
@@ -201,7 +193,7 @@ static int check(fuse_req_t req, const struct node *node, int fd, const struct s
 	}
 	if (!S_ISDIR(st->st_mode) || now.told.judge_until_ms == 0 || fresh_now_ms() > now.told.judge_until_ms)
 		return 0;
-	return may_pass(req, fd) ? 0 : -EACCES;
+	return caller_may(req, fd, st, X_OK) < 0 ? -EACCES : 0;
 }
 
 static int check_path(fuse_req_t req, uint64_t dir, bool names)
@@ -210,13 +202,15 @@ static int check_path(fuse_req_t req, uint64_t dir, bool names)
 	struct node node;
 
 	for (unsigned depth = 0; dir != 0 && depth < MAX_DEPTH; dir = node.parent, depth++) {
-		SEGFS_CLOSE int fd = -1;
+		SEGFS_CLOSE int opened = -1;
+		int fd = fs->store.root_fd;
 		struct stat st;
 		int r;
 
 		if (node_get(&fs->nodes, dir, &node) < 0)
 			return 0; /* forgotten: nobody came by it */
-		fd = segfs_store_open_handle(&fs->store, &node.handle, O_PATH);
+		if (dir != NODE_ROOT)
+			fd = opened = segfs_store_open_handle(&fs->store, &node.handle, O_PATH);
 		if (fd < 0 || fstat(fd, &st) < 0)
 			return -ESTALE;
 		r = check(req, &node, fd, &st, names);

@@ -24,15 +24,6 @@ void op_note_new(fuse_req_t req, int dir, int fd, const struct stat *st, bool at
 		reaper_look(fs_of(req), fd);
 }
 
-static int may(fuse_req_t req, int fd, int mode)
-{
-	AS_CALLER int r = caller_become(req);
-
-	if (r < 0)
-		return r;
-	return faccessat(fd, "", mode, AT_EMPTY_PATH | AT_EACCESS) < 0 ? -errno : 0;
-}
-
 /*
  * A lifetime is an unlink(2) put off, so it is for those who may do that. What is in a directory is removed
  * by its lifetime, and never the directory itself: there it is the right to change that one that counts.
@@ -45,11 +36,11 @@ static int may_unlink(fuse_req_t req, uint64_t ino, int fd, mode_t type)
 	int r;
 
 	if (S_ISDIR(type))
-		return may(req, fd, W_OK | X_OK);
+		return caller_may(req, fd, NULL, W_OK | X_OK);
 	r = node_get(&fs->nodes, ino, &node);
 	if (r == 0)
 		r = parent_fd = op_open_node(fs, node.parent, O_PATH | O_DIRECTORY);
-	return r < 0 ? r : may(req, parent_fd, W_OK | X_OK);
+	return r < 0 ? r : caller_may(req, parent_fd, NULL, W_OK | X_OK);
 }
 
 static int may_set(fuse_req_t req, uint64_t ino, int fd, const struct stat *st)
@@ -59,7 +50,7 @@ static int may_set(fuse_req_t req, uint64_t ino, int fd, const struct stat *st)
 
 	if (uid != 0 && uid != st->st_uid)
 		return -EPERM;
-	r = may(req, fd, W_OK);
+	r = caller_may(req, fd, st, W_OK);
 	return r < 0 ? r : may_unlink(req, ino, fd, st->st_mode);
 }
 
