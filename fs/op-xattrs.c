@@ -23,7 +23,8 @@
 
 /* A file whose attributes are asked for. */
 struct target {
-	int fd; /* O_PATH, owned */
+	int fd; /* O_PATH, or for reading, owned */
+	bool is_readable;
 	struct stat st;
 	bool is_segment;
 };
@@ -33,14 +34,35 @@ static void target_clear(struct target *target)
 	close_fd(&target->fd);
 }
 
-static int target_open(fuse_req_t req, uint64_t ino, struct target *target)
+/*
+ * By a descriptor that can be read from, attributes cost a third of what they do by a path (SEGFS_FD_PATH).
+ * But an open in the way of a lease calls it back, and nobody shall wait: then by path. (O_NONBLOCK, and a
+ * type that cannot have changed: it is the handle of a regular file.)
+ */
+static int open_to_access(fuse_req_t req, uint64_t ino, bool *ret_is_readable)
+{
+	struct fs *fs = fs_of(req);
+	struct node node;
+	int fd = node_get(&fs->nodes, ino, &node);
+
+	if (fd < 0)
+		return fd;
+	fd = S_ISREG(node.told.mode)
+		     ? segfs_store_open_handle(&fs->store, &node.handle, O_RDONLY | O_NONBLOCK)
+		     : -EAGAIN;
+	*ret_is_readable = fd >= 0;
+	return fd == -EAGAIN ? segfs_store_open_handle(&fs->store, &node.handle, O_PATH) : fd;
+}
+
+static int target_open(fuse_req_t req, uint64_t ino, bool to_access, struct target *target)
 {
 	int r;
 
 	r = fresh_check_parent(req, ino);
 	if (r < 0)
 		return r;
-	target->fd = op_open_node(fs_of(req), ino, O_PATH);
+	target->fd = to_access ? open_to_access(req, ino, &target->is_readable)
+			       : op_open_node(fs_of(req), ino, O_PATH);
 	if (target->fd < 0)
 		return target->fd;
 	if (fstat(target->fd, &target->st) < 0)
@@ -54,28 +76,47 @@ static bool is_sealed(const struct target *target)
 	return target->is_segment && seal_holds(target->fd, target->st.st_ino);
 }
 
-/* The kinds that the store's kernel answers for by itself. */
-static ssize_t store_get(fuse_req_t req, int fd, const char *name, char *value, size_t size)
+/* What anybody may set who may write the file; the rest, as what ls(1) asks for, does not call leases back.
+ */
+static bool is_users(const char *name)
 {
-	AS_CALLER int r = caller_become(req);
+	return !strncmp(name, "user.", 5);
+}
+
+static ssize_t get(const struct target *target, const char *name, char *value, size_t size)
+{
 	char path[SEGFS_FD_PATH_MAX];
+
+	if (target->is_readable)
+		return fgetxattr(target->fd, name, value, size);
+	segfs_fd_path(target->fd, path);
+	return getxattr(path, name, value, size);
+}
+
+/* The kinds that the store's kernel answers for by itself. */
+static ssize_t store_get(fuse_req_t req, const struct target *target, const char *name, char *value,
+			 size_t size)
+{
+	AS_CALLER int r = caller_become_before(req, &target->st);
 	ssize_t n;
 
 	if (r < 0)
 		return r;
-	segfs_fd_path(fd, path);
-	n = getxattr(path, name, value, size);
+	n = get(target, name, value, size);
 	return n < 0 ? -errno : n;
 }
 
-static int store_set(fuse_req_t req, int fd, const char *name, const char *value, size_t size, int flags)
+static int store_set(fuse_req_t req, const struct target *target, const char *name, const char *value,
+		     size_t size, int flags)
 {
-	AS_CALLER int r = caller_become(req);
+	AS_CALLER int r = is_users(name) ? caller_become_before(req, &target->st) : caller_become(req);
 	char path[SEGFS_FD_PATH_MAX];
 
 	if (r < 0)
 		return r;
-	segfs_fd_path(fd, path);
+	if (target->is_readable)
+		return fsetxattr(target->fd, name, value, size, flags) < 0 ? -errno : 0;
+	segfs_fd_path(target->fd, path);
 	return setxattr(path, name, value, size, flags) < 0 ? -errno : 0;
 }
 
@@ -100,10 +141,10 @@ static bool knows_no_label(const char *name)
 	return !strcmp(name, "security.selinux") && access("/sys/fs/selinux", F_OK) < 0;
 }
 
-static void get_from_store(fuse_req_t req, int fd, const char *name, size_t size)
+static void get_from_store(fuse_req_t req, const struct target *target, const char *name, size_t size)
 {
 	SEGFS_FREE char *value = malloc(MAX(size, 1u));
-	ssize_t n = value ? store_get(req, fd, name, value, size) : -ENOMEM;
+	ssize_t n = value ? store_get(req, target, name, value, size) : -ENOMEM;
 
 	if (n == -ENODATA && knows_no_label(name))
 		n = -EOPNOTSUPP;
@@ -113,21 +154,32 @@ static void get_from_store(fuse_req_t req, int fd, const char *name, size_t size
 		reply_xattr(req, value, (size_t)n, size);
 }
 
-/* The right to read the file is the right to read what it is; the store's kernel judges it by an open. */
-static int open_to_read(fuse_req_t req, int fd)
+static int reopen_to_read(fuse_req_t req, const struct target *target)
 {
-	AS_CALLER int r = caller_become(req);
+	AS_CALLER int r = caller_become_before(req, &target->st);
 
-	return r < 0 ? r : segfs_store_reopen(&fs_of(req)->store, fd, O_RDONLY | O_NONBLOCK);
+	return r < 0 ? r : segfs_store_reopen(&fs_of(req)->store, target->fd, O_RDONLY | O_NONBLOCK);
 }
 
-static int may_write(fuse_req_t req, int fd)
+/* The right to read the file is the right to read what it is. The descriptor is readable then. */
+static int may_read(fuse_req_t req, struct target *target)
 {
-	AS_CALLER int r = caller_become(req);
+	int fd;
 
-	if (r < 0)
-		return r;
-	return faccessat(fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) < 0 ? -errno : 0;
+	if (target->is_readable)
+		return caller_may(req, target->fd, &target->st, R_OK);
+	fd = reopen_to_read(req, target);
+	if (fd < 0)
+		return fd;
+	close_fd(&target->fd);
+	target->fd = fd;
+	target->is_readable = true;
+	return 0;
+}
+
+static int may_write(fuse_req_t req, const struct target *target)
+{
+	return caller_may(req, target->fd, &target->st, W_OK);
 }
 
 /* 0 where there is no control page, or one of no use. */
@@ -147,11 +199,9 @@ static bool is_slow(enum attribute attribute)
 	return attribute == ATTRIBUTE_LOCK || attribute == ATTRIBUTE_ATTACHED || attribute == ATTRIBUTE_HUGE;
 }
 
-/* What is slow to find out. Takes over `fd`, the segment open for reading. */
-static void inspect(fuse_req_t req, enum attribute attribute, const struct target *target, int fd,
-		    size_t size)
+/* What is slow to find out, of a segment that may be read. */
+static void inspect(fuse_req_t req, enum attribute attribute, struct target *target, size_t size)
 {
-	SEGFS_CLOSE int segment_fd = fd;
 	struct fs *fs = fs_of(req);
 	ino_t ino = target->st.st_ino;
 
@@ -159,26 +209,25 @@ static void inspect(fuse_req_t req, enum attribute attribute, const struct targe
 		inspector_submit(req, INSPECT_LOCK, ino,
 				 control_find_of(fs, node_id(&fs->nodes, ino), target->fd), size);
 	else if (attribute == ATTRIBUTE_HUGE)
-		inspector_submit(req, INSPECT_HUGE, ino, steal_fd(&segment_fd), size);
+		inspector_submit(req, INSPECT_HUGE, ino, steal_fd(&target->fd), size);
 	else
 		inspector_submit(req, INSPECT_ATTACHED, ino, -1, size);
 }
 
-static void get_ours(fuse_req_t req, enum attribute attribute, const char *name, const struct target *target,
+static void get_ours(fuse_req_t req, enum attribute attribute, const char *name, struct target *target,
 		     size_t size)
 {
-	SEGFS_CLOSE int fd = open_to_read(req, target->fd);
 	SEGFS_FREE char *value = NULL;
-	ssize_t n = fd;
+	ssize_t n = may_read(req, target);
 
-	if (fd >= 0 && is_slow(attribute)) {
-		inspect(req, attribute, target, steal_fd(&fd), size);
+	if (n == 0 && is_slow(attribute)) {
+		inspect(req, attribute, target, size);
 		return;
 	}
-	if (fd >= 0 && attribute == ATTRIBUTE_VERSION)
+	if (n == 0 && attribute == ATTRIBUTE_VERSION)
 		n = read_version(req, target, &value);
-	else if (fd >= 0)
-		n = attribute_read(attribute, name, fd, target->st.st_ino, &value);
+	else if (n == 0)
+		n = attribute_read(attribute, name, target->fd, target->st.st_ino, &value);
 	if (n < 0)
 		reply(req, (int)n);
 	else
@@ -189,7 +238,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	SEGFS_CLEANUP(target_clear) struct target target = {.fd = -1};
 	enum attribute attribute = attribute_of(name);
-	int r = target_open(req, ino, &target);
+	int r = target_open(req, ino, is_users(name), &target);
 
 	if (r == 0 && attribute == ATTRIBUTE_HIDDEN)
 		r = -ENODATA;
@@ -198,7 +247,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	else if (attribute_concerns(attribute, target.st.st_mode))
 		get_ours(req, attribute, name, &target, size);
 	else
-		get_from_store(req, target.fd, name, size);
+		get_from_store(req, &target, name, size);
 }
 
 static int store(fuse_req_t req, uint64_t ino, enum attribute attribute, const struct target *target,
@@ -240,7 +289,7 @@ static int set_sealed(fuse_req_t req, uint64_t ino, const struct target *target,
 		return -EINVAL;
 	if (*value == '1')
 		return seal(req, ino, target);
-	return is_sealed(target) ? -EPERM : may_write(req, target->fd);
+	return is_sealed(target) ? -EPERM : may_write(req, target);
 }
 
 /* The reply comes later, and from elsewhere. */
@@ -281,7 +330,7 @@ static int set_ours(fuse_req_t req, uint64_t ino, enum attribute attribute, cons
 		return set_sealed(req, ino, target, value, size);
 	if (attribute == ATTRIBUTE_LIFETIME)
 		return op_set_lifetime(req, ino, target->fd, &target->st, value, size, flags);
-	r = may_write(req, target->fd);
+	r = may_write(req, target);
 	if (r < 0)
 		return r;
 	if (attribute_is_reported_form(attribute, value, size))
@@ -314,8 +363,7 @@ static int change_store(fuse_req_t req, uint64_t ino, const struct target *targe
 		return -EPERM;
 	if (acl)
 		pthread_mutex_lock(&fs->rights_lock);
-	r = remove ? store_remove(req, target->fd, name)
-		   : store_set(req, target->fd, name, value, size, flags);
+	r = remove ? store_remove(req, target->fd, name) : store_set(req, target, name, value, size, flags);
 	if (acl) {
 		fresh_note(fs, ino, target->fd);
 		pthread_mutex_unlock(&fs->rights_lock);
@@ -325,10 +373,7 @@ static int change_store(fuse_req_t req, uint64_t ino, const struct target *targe
 
 static bool has(const struct target *target, const char *name)
 {
-	char path[SEGFS_FD_PATH_MAX];
-
-	segfs_fd_path(target->fd, path);
-	return getxattr(path, name, NULL, 0) >= 0;
+	return get(target, name, NULL, 0) >= 0;
 }
 
 /* What is there now, and was not when the request came first, has been set by an earlier worker. */
@@ -351,7 +396,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 {
 	SEGFS_CLEANUP(target_clear) struct target target = {.fd = -1};
 	enum attribute attribute = attribute_of(name);
-	int r = target_open(req, ino, &target);
+	int r = target_open(req, ino, attribute == ATTRIBUTE_OTHER && is_users(name), &target);
 
 	if (r == 0 && flags & XATTR_CREATE)
 		flags = flags_of_first_time(&target, name, flags);
@@ -380,15 +425,14 @@ static int remove_ours(fuse_req_t req, uint64_t ino, enum attribute attribute, c
 		return op_set_lifetime(req, ino, target->fd, &target->st, keep, sizeof(keep) - 1, 0);
 	if (!attribute_is_live(attribute) && is_sealed(target))
 		return -EPERM;
-	return attribute == ATTRIBUTE_STORED ? store_remove(req, target->fd, name)
-					     : may_write(req, target->fd);
+	return attribute == ATTRIBUTE_STORED ? store_remove(req, target->fd, name) : may_write(req, target);
 }
 
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
 	SEGFS_CLEANUP(target_clear) struct target target = {.fd = -1};
 	enum attribute attribute = attribute_of(name);
-	int r = target_open(req, ino, &target);
+	int r = target_open(req, ino, false, &target);
 
 	if (r < 0)
 		;
@@ -403,13 +447,14 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 	reply(req, r);
 }
 
-static ssize_t store_list(int fd, char *names)
+static ssize_t store_list(const struct target *target, char *names)
 {
 	char path[SEGFS_FD_PATH_MAX];
 	ssize_t n;
 
-	segfs_fd_path(fd, path);
-	n = listxattr(path, names, XATTR_LIST_MAX);
+	segfs_fd_path(target->fd, path);
+	n = target->is_readable ? flistxattr(target->fd, names, XATTR_LIST_MAX)
+				: listxattr(path, names, XATTR_LIST_MAX);
 	return n < 0 ? -errno : n;
 }
 
@@ -417,22 +462,21 @@ static ssize_t list(fuse_req_t req, uint64_t ino, char **ret_list)
 {
 	SEGFS_CLEANUP(target_clear) struct target target = {.fd = -1};
 	SEGFS_FREE char *names = malloc(XATTR_LIST_MAX);
-	SEGFS_CLOSE int fd = -1;
+	bool readable;
 	ssize_t n;
 	int r;
 
 	if (!names)
 		return -ENOMEM;
-	r = target_open(req, ino, &target);
+	r = target_open(req, ino, true, &target);
 	if (r < 0)
 		return r;
-	n = store_list(target.fd, names);
+	n = store_list(&target, names);
 	if (n < 0)
 		return n;
-	if (target.is_segment)
-		fd = open_to_read(req, target.fd);
-	return attribute_list(names, (size_t)n, fuse_req_ctx(req)->uid == 0, target.is_segment, fd,
-			      target.st.st_ino, ret_list);
+	readable = target.is_segment && may_read(req, &target) == 0;
+	return attribute_list(names, (size_t)n, fuse_req_ctx(req)->uid == 0, target.is_segment,
+			      readable ? target.fd : -1, target.st.st_ino, ret_list);
 }
 
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
