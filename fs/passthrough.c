@@ -88,10 +88,20 @@ static int register_node(struct passthrough *passthrough, struct node_table *nod
 	return node_use_backing(nodes, ino, use);
 }
 
-/*
- * The file is opened before the lock is taken: that may have to wait for a lease, and who has the lease may
- * want the lock. (Open for writing, the id would keep the store's file from being run: ETXTBSY.)
- */
+/* (Open for writing, the id would keep the store's file from being run: ETXTBSY.) */
+static int open_backing(struct node_table *nodes, const struct segfs_store *store, uint64_t ino)
+{
+	unsigned n_waits = 0;
+	int fd;
+
+	do
+		fd = node_open(nodes, store, ino, O_RDONLY | O_NONBLOCK);
+	while (segfs_store_await_lease(fd, &n_waits));
+	return fd;
+}
+
+/* The file is opened before the lock is taken: that may have to wait for a lease, and who has the lease may
+ * want the lock. */
 int passthrough_open(struct passthrough *passthrough, const struct segfs_store *store,
 		     struct node_table *nodes, uint64_t ino, struct node_use *use)
 {
@@ -100,7 +110,7 @@ int passthrough_open(struct passthrough *passthrough, const struct segfs_store *
 
 	if (id != 0)
 		return id;
-	fd = node_open(nodes, store, ino, O_RDONLY);
+	fd = open_backing(nodes, store, ino);
 	if (fd < 0)
 		return fd;
 	pthread_mutex_lock(&passthrough->lock);
