@@ -13,6 +13,12 @@
 #include "log.h"
 #include "util.h"
 
+/* One to wait while the other answers. */
+#define READING_MIN 2
+
+/* After so many requests for which nobody had to be called, one less is wanted. */
+#define CALM 1000
+
 /* Its only use is to make a read(2) of /dev/fuse return, so that the thread sees that it shall end. */
 #define WAKE_SIGNAL SIGUSR2
 
@@ -21,10 +27,48 @@ static void on_wake(int number)
 	(void)number;
 }
 
+/* This thread has read a request. If nobody waits for the next one, a thread that rests shall. */
+static void leave_off_reading(struct workers *workers)
+{
+	bool call;
+
+	pthread_mutex_lock(&workers->lock);
+	call = --workers->n_reading == 0 && workers->n_resting > 0;
+	if (call) {
+		workers->n_resting--;
+		workers->n_called++;
+		workers->n_reading++;
+		workers->n_wanted++;
+		workers->n_calm = 0;
+	} else if (++workers->n_calm == CALM) {
+		workers->n_wanted = MAX(workers->n_wanted - 1, READING_MIN);
+		workers->n_calm = 0;
+	}
+	pthread_mutex_unlock(&workers->lock);
+	if (call)
+		pthread_cond_signal(&workers->call);
+}
+
+/* Returns when this thread is to wait for a request. */
+static void rest(struct workers *workers)
+{
+	pthread_mutex_lock(&workers->lock);
+	if (workers->n_reading < workers->n_wanted) {
+		workers->n_reading++;
+	} else {
+		workers->n_resting++;
+		while (workers->n_called == 0 && !workers->stop)
+			pthread_cond_wait(&workers->call, &workers->lock);
+		workers->n_called -= workers->n_called > 0;
+	}
+	pthread_mutex_unlock(&workers->lock);
+}
+
 static void serve(struct fs *fs)
 {
 	struct fuse_buf buf = {};
 
+	rest(&fs->workers);
 	while (!fuse_session_exited(fs->session)) {
 		int r = fuse_session_receive_buf(fs->session, &buf);
 
@@ -34,8 +78,10 @@ static void serve(struct fs *fs)
 			log_error("/dev/fuse: %s", strerror(-r));
 		if (r <= 0)
 			break;
+		leave_off_reading(&fs->workers);
 		fuse_session_process_buf(fs->session, &buf);
 		journal_end();
+		rest(&fs->workers);
 	}
 	free(buf.mem);
 }
@@ -68,6 +114,9 @@ int workers_start(struct fs *fs, unsigned n)
 	sigaction(WAKE_SIGNAL, &action, NULL);
 	workers->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	workers->threads = calloc(n, sizeof(*workers->threads));
+	pthread_mutex_init(&workers->lock, NULL);
+	pthread_cond_init(&workers->call, NULL);
+	workers->n_wanted = READING_MIN;
 	if (workers->ended < 0 || !workers->threads)
 		return -ENOMEM;
 	while (r == 0 && workers->n < n) {
@@ -97,8 +146,13 @@ void workers_stop(struct fs *fs)
 {
 	struct workers *workers = &fs->workers;
 
-	if (fs->session)
-		fuse_session_exit(fs->session);
+	if (!workers->threads)
+		return;
+	fuse_session_exit(fs->session);
+	pthread_mutex_lock(&workers->lock);
+	workers->stop = true;
+	pthread_cond_broadcast(&workers->call);
+	pthread_mutex_unlock(&workers->lock);
 	for (unsigned i = 0; i < workers->n; i++)
 		end(workers->threads[i]);
 	free(workers->threads);
