@@ -82,6 +82,7 @@ struct ledger_page {
 	dev_t dev[SEGFS_DEVICES_MAX];
 	int32_t supervisor;		   /* pid */
 	_Atomic bool attached;		   /* the mount is on its mountpoint */
+	_Atomic bool sleeps;		   /* the supervisor does, until LINK_WAKE */
 	_Atomic uint32_t n_workers;	   /* that have been started, this one too */
 	_Atomic int32_t last_backing_id;   /* that was noted on a node */
 	_Atomic uint32_t n_nodes, n_opens; /* records that have ever been in use */

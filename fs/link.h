@@ -12,6 +12,7 @@ enum link_kind {
 	LINK_PONG,
 	LINK_PIN,   /* keep this file open: it has lost its last name; the value is its node id */
 	LINK_UNPIN, /* and no longer */
+	LINK_WAKE,  /* a request has come: ledger_page.sleeps */
 	/* From the supervisor. */
 	LINK_GO, /* the one before it is gone: serve */
 	LINK_PING,

@@ -17,10 +17,11 @@ struct options;
 
 #define MS 1000000LL
 
-/* Between two looks: at a worker that is about to end, at one while requests wait, and while none does. */
+/* Between two looks: at a worker that is about to end, at one while requests wait, and while they come and
+ * go. Without any there is none. */
 #define SPENT_NS (1 * MS)
 #define TICK_NS	 (250 * MS)
-#define IDLE_NS	 (5000 * MS)
+#define IDLE_NS	 (500 * MS)
 
 struct supervisor {
 	const struct options *options;
@@ -31,6 +32,7 @@ struct supervisor {
 	char *binary; /* where it was started from, owned; NULL: not known */
 	dev_t dev;
 	bool busy;   /* requests wait, at the last look */
+	bool quiet;  /* there is nothing to look at until a request comes */
 	int control; /* mount_open_control(), owned; -1: not to be had */
 	int signals; /* owned */
 	struct pins pins;
@@ -44,6 +46,8 @@ struct supervisor {
 	unsigned n_fruitless;
 	int64_t burst_ns; /* by this time as many as allowed will have been started */
 
+	uint64_t n_seen; /* requests that had been answered at the last look, */
+	int64_t seen_ns; /* and when it last saw that there were more */
 	uint64_t n_done; /* requests that have been answered at the last look that saw no hang, */
 	int64_t done_ns; /* and when that was */
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -160,6 +161,8 @@ static void on_message(struct supervisor *supervisor, struct child *child, const
 	case LINK_PONG:
 		child->asked_ns = 0;
 		child->well_ns = child_now_ns();
+		break;
+	case LINK_WAKE: /* it was no more than that */
 		break;
 	case LINK_PIN:
 		if (fd >= 0)
@@ -369,10 +372,25 @@ static void on_time(struct supervisor *supervisor)
 		watchdog_look(supervisor, now);
 }
 
+/* Until somebody wakes us: a request, a signal, the worker's end. */
+static bool sleeps(const struct supervisor *supervisor)
+{
+	return supervisor->quiet && !supervisor->stop_ns;
+}
+
+/* Until the next look; INT64_MAX: there is none. */
+static int64_t look_ns(const struct supervisor *supervisor)
+{
+	const struct child *worker = &supervisor->worker;
+
+	if (sleeps(supervisor))
+		return INT64_MAX;
+	return supervisor->busy || worker->asked_ns || worker->stopped ? TICK_NS : IDLE_NS;
+}
+
 static int timeout_ms(const struct supervisor *supervisor)
 {
-	int64_t ns = supervisor->busy || supervisor->worker.asked_ns || supervisor->worker.stopped ? TICK_NS
-												   : IDLE_NS;
+	int64_t ns = look_ns(supervisor);
 
 	if (supervisor->watchdog_ns)
 		ns = MIN(ns, supervisor->watchdog_ns / 3);
@@ -380,7 +398,8 @@ static int timeout_ms(const struct supervisor *supervisor)
 		ns = SPENT_NS;
 	else if (supervisor->start_at_ns)
 		ns = MIN(ns, MAX(supervisor->start_at_ns - child_now_ns(), 0));
-	return (int)((ns + MS - 1) / MS);
+	ns = ns / MS + (ns % MS > 0);
+	return ns > INT_MAX ? -1 : (int)ns;
 }
 
 static void supervise(struct supervisor *supervisor)
@@ -391,6 +410,7 @@ static void supervise(struct supervisor *supervisor)
 			{.fd = supervisor->worker.socket, .events = POLLIN},
 			{.fd = supervisor->next.socket, .events = POLLIN},
 			{.fd = supervisor->dying ? -1 : supervisor->worker.canary, .events = POLLIN},
+			{.fd = sleeps(supervisor) ? supervisor->link.fuse : -1, .events = POLLIN},
 		};
 
 		poll(fds, COUNT_OF(fds), timeout_ms(supervisor));

@@ -11,6 +11,7 @@
 #include "fs.h"
 #include "journal.h"
 #include "ledger.h"
+#include "link.h"
 #include "log.h"
 #include "order.h"
 #include "util.h"
@@ -64,6 +65,15 @@ static void note_poll(struct ledger *ledger, const char *request, size_t len)
 		open->poll = in.kh;
 }
 
+/* The first request after a time without any: from now on it looks after us. */
+static void wake_supervisor(struct fs *fs)
+{
+	_Atomic bool *sleeps = &fs->transport.page->sleeps;
+
+	if (*sleeps && atomic_exchange(sleeps, false))
+		link_send(fs->supervisor, LINK_WAKE, 0, -1);
+}
+
 /* False: it is to be refused. */
 static bool note_request(struct fs *fs, const char *request, size_t len)
 {
@@ -81,6 +91,7 @@ static bool note_request(struct fs *fs, const char *request, size_t len)
 	if (header.opcode != FUSE_INIT) {
 		bool wanted = journal_begin(header.unique);
 
+		wake_supervisor(fs);
 		if (header.opcode == FUSE_POLL)
 			note_poll(&fs->ledger, request, len);
 		if (wanted)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -25,6 +26,49 @@ uint64_t watchdog_count_done(const struct supervisor *supervisor)
 	for (size_t i = 0; i < LEDGER_SLOTS; i++)
 		n += supervisor->ledger.page->slots[i].n_done;
 	return n;
+}
+
+static bool has_request_in_hand(const struct supervisor *supervisor)
+{
+	for (size_t i = 0; i < LEDGER_SLOTS; i++) {
+		const struct ledger_slot *slot = &supervisor->ledger.page->slots[i];
+
+		if (slot->tid != 0 && slot->unique != 0)
+			return true;
+	}
+	return false;
+}
+
+/* Is there one that nobody has read? */
+static bool has_unread_request(const struct supervisor *supervisor)
+{
+	struct pollfd pollfd = {.fd = supervisor->link.fuse, .events = POLLIN};
+
+	return poll(&pollfd, 1, 0) != 0;
+}
+
+/*
+ * Nothing has been answered since the last look and nothing is in hand: then nothing can hang before the next
+ * request comes, and whoever reads that wakes the supervisor (transport.c). It says so before it looks, and
+ * the other looks after he has noted what he has in hand, so that one sees the other. A worker that reads
+ * nothing is told by the poll of /dev/fuse. One that was stopped when it had read and not yet noted is not:
+ * while requests wait, be it for an event, it must have replied since the last one was answered.
+ */
+static bool is_quiet(struct supervisor *supervisor, bool waiting, int64_t now)
+{
+	const struct child *worker = &supervisor->worker;
+	struct ledger_page *page = supervisor->ledger.page;
+	uint64_t n_seen = supervisor->n_seen;
+
+	page->sleeps = true;
+	supervisor->n_seen = watchdog_count_done(supervisor);
+	if (supervisor->n_seen != n_seen)
+		supervisor->seen_ns = now;
+	if (!worker->ready || supervisor->dying || worker->stopped || worker->asked_ns ||
+	    supervisor->n_seen != n_seen || (waiting && worker->well_ns <= supervisor->seen_ns) ||
+	    has_request_in_hand(supervisor) || has_unread_request(supervisor))
+		page->sleeps = false;
+	return page->sleeps;
 }
 
 static bool has_idle_thread(const struct supervisor *supervisor)
@@ -98,6 +142,7 @@ void watchdog_look(struct supervisor *supervisor, int64_t now)
 	struct child *worker = &supervisor->worker;
 
 	supervisor->busy = requests_wait(supervisor);
+	supervisor->quiet = is_quiet(supervisor, supervisor->busy, now);
 	if (!worker->pid || supervisor->dying || supervisor->options->debug)
 		return;
 	if (worker->ready && hangs(supervisor, now))
@@ -106,6 +151,7 @@ void watchdog_look(struct supervisor *supervisor, int64_t now)
 		supervisor_kill_worker(supervisor, "as it did not start", worker->start_ns);
 	else if (supervisor->busy && worker->asked_ns && now - worker->asked_ns > PING_NS)
 		supervisor_kill_worker(supervisor, "as it did not answer", worker->asked_ns);
-	else if ((supervisor->busy || worker->stopped) && now - worker->well_ns > TICK_NS)
+	else if (!supervisor->quiet && (supervisor->busy || worker->stopped) &&
+		 now - worker->well_ns > TICK_NS)
 		ask(supervisor);
 }

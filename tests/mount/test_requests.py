@@ -127,22 +127,28 @@ class Requests(MountTest):
 
     @unittest.skipIf(os.environ.get("SANITIZE") == "thread", "ThreadSanitizer has a thread of its own, which looks around")
     def test_the_daemon_sleeps_when_idle(self):
-        """No thread of it runs while nothing happens: its context switches stand still."""
-        status = f"/proc/{self.daemon.worker()}/task"
+        """No thread of supervisor or worker runs while nothing happens: their context switches stand still. While somebody
+        waits for an event the supervisor still sleeps (the worker looks from time to time, lest a publisher died)."""
+        supervisor, worker = self.daemon.process.pid, self.daemon.worker()
 
-        def switches():
+        def switches(*pids):
             count = 0
-            for task in os.listdir(status):
-                with open(f"{status}/{task}/status") as lines:
-                    count += sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
+            for pid in pids:
+                for task in os.listdir(f"/proc/{pid}/task"):
+                    with open(f"/proc/{pid}/task/{task}/status") as lines:
+                        count += sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
             return count
 
-        def is_quiet():
-            before = switches()
-            ctypes.CDLL(None).usleep(300_000)
-            return switches() == before
+        def are_quiet(*pids):
+            before = switches(*pids)
+            ctypes.CDLL(None).usleep(800_000)  # the supervisor looks twice a second while there is something to see
+            return switches(*pids) == before
 
-        eventually(is_quiet, what="a sleeping daemon")
+        eventually(lambda: are_quiet(supervisor, worker), what="a sleeping daemon")
+        waiter = self.start("import sys\nfile = open(sys.argv[1], 'rb', buffering=0)\nprint('reads', flush=True)\nfile.read(8)",
+                            self.mnt / ".segfs/events/x")
+        waiter.stdout.readline()
+        eventually(lambda: are_quiet(supervisor), what="a supervisor that sleeps")
 
 
 if __name__ == "__main__":

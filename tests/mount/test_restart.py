@@ -23,6 +23,21 @@ PAUSE = float(os.environ.get("RESTART_PAUSE", "1"))  # so many times as long bet
 CLIENTS = 8
 
 
+# All threads of a process are stopped as a debugger does it.
+HOLD = """
+import ctypes, os, sys
+seize, interrupt = 0x4206, 0x4207
+input()
+for tid in os.listdir(f"/proc/{sys.argv[1]}/task"):
+    for request in (seize, interrupt):
+        if ctypes.CDLL(None).ptrace(request, int(tid), None, None) < 0:
+            sys.exit(1)
+    os.waitpid(int(tid), 0x40000000)
+print("holds", flush=True)
+input()
+"""
+
+
 def threads_of(pid):
     with contextlib.suppress(FileNotFoundError):
         return os.listdir(f"/proc/{pid}/task")
@@ -382,6 +397,17 @@ class Supervisor(RestartTest):
             time.sleep(0.0005)
         self.assertFalse(is_mountpoint(self.mnt))
         self.assertEqual(self.daemon.log().count("giving up"), 1)
+
+    def test_a_worker_that_a_debugger_holds_while_all_sleeps(self):
+        """Nobody tells the supervisor of that, which had nothing to look at; a request does that nobody reads."""
+        before = int(self.status()["Restarts"])
+        debugger = self.start(HOLD, self.daemon.worker())
+        time.sleep(2)  # the supervisor looks twice a second until it sleeps
+        debugger.stdin.write("go\n")
+        debugger.stdin.flush()
+        self.assertEqual(debugger.stdout.readline(), "holds\n")
+        self.assertFalse((self.mnt / "nothing").exists())
+        self.served_anew(before)
 
     def test_the_worker_ends_with_its_supervisor(self):
         worker = self.daemon.worker()
