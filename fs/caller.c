@@ -101,8 +101,9 @@ static int become(fuse_req_t req, bool groups_count)
 
 	fault_point();
 	take_umask(ctx->umask);
-	take_gid(ctx->gid);
-	if (ctx->uid != 0 && groups_count)
+	if (groups_count)
+		take_gid(ctx->gid);
+	if (groups_count && ctx->uid != 0)
 		r = take_groups(req);
 	take_uid(ctx->uid); /* last: it gives up the capabilities that the rest may need */
 	return r;
