@@ -8,9 +8,9 @@ import time
 
 from harness import Daemon, MountTest, eventually, main
 
-SEGMENTS = int(os.environ.get("SEGMENTS", "5000"))
+SEGMENTS = int(os.environ.get("SEGMENTS", "10000"))
 SLOW = 1 + SEGMENTS // 20_000  # what may take the longer the more there are
-BYTES_PER_SEGMENT = 1000  # a generous bound; sanitizers need more
+BYTES_PER_SEGMENT = 1500  # a generous bound; sanitizers need more
 DESCRIPTORS = 16  # of what goes on at a moment: open directories, a few of each thread
 
 
