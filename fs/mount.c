@@ -47,7 +47,7 @@ static int check_mountpoint(const char *path)
 
 		/* The second is for who asked just before it died. */
 		if (r == -ENOTCONN || r == -ECONNABORTED)
-			log_error("mountpoint %s: a dead FUSE mount is there; umount -l %s", path, path);
+			log_error("mountpoint %s: a dead FUSE mount is there; umount -f -l %s", path, path);
 		else
 			log_error("mountpoint %s: %s", path, strerror(-r));
 		return r;

@@ -126,7 +126,7 @@ class Daemon:
         """End it as a crash would, the worker with its supervisor. The dead mount is taken away."""
         self.process.kill()
         self.status = self.process.wait()
-        subprocess.run(["umount", "-l", self.mountpoint], check=True)
+        subprocess.run(["umount", "-f", "-l", self.mountpoint], check=True)
 
     def wait_for_end(self):
         """A mount that another mount namespace has a copy of (unshare(1), a container just started) lives on, and its daemon too."""

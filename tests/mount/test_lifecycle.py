@@ -407,7 +407,7 @@ class Refusals(LifecycleTest):
     def test_mountpoint_dead(self):
         self.mount()
         self.kill_all()
-        self.assert_refused(REFUSED, f"mountpoint {self.mnt}: .*dead.*; umount -l {self.mnt}")
+        self.assert_refused(REFUSED, f"mountpoint {self.mnt}: .*dead.*; umount -f -l {self.mnt}")
 
     def test_not_root(self):
         program = shutil.copy(SEGFS, self.directory / "segfs")  # where it was built may be out of a stranger's reach
