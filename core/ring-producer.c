@@ -102,10 +102,13 @@ static uint64_t first_wanted(struct segfs_ring *ring)
 		struct segfs_layout_consumer *place = &ring->header->consumers[i];
 		uint32_t owner = ring_owner(&place->owner);
 
-		if (ring_lives(ring->header, owner))
-			first = MIN(first, ring_next(place));
-		else if (!ring_is_free(owner))
+		if (ring_lives(ring->header, owner)) {
+			uint64_t next = ring_next(place); /* it moves, and MIN() looks twice */
+
+			first = MIN(first, next);
+		} else if (!ring_is_free(owner)) {
 			drop(ring, place, owner);
+		}
 	}
 	return first;
 }

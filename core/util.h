@@ -21,6 +21,7 @@
 #define SEGFS_FREE		SEGFS_CLEANUP(free_pointer)
 #define SEGFS_CLOSE		SEGFS_CLEANUP(close_fd)
 
+/* They look twice at the smaller or larger one: for values, not for words that others write. */
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 

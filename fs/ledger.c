@@ -175,7 +175,8 @@ uint64_t ledger_open_new(struct ledger *ledger, uint64_t unique, uint64_t ino, b
 	if (!open)
 		return 0;
 	open->ino = ino;
-	open->note = open->poll = 0;
+	open->note = 0;
+	open->poll = 0;
 	open->writes = writes;
 	open->unique = unique;
 	return handle_of(unique, (size_t)(open - ledger->opens));

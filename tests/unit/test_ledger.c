@@ -289,7 +289,8 @@ START_TEST(open_new_is_whole_or_not_at_all)
 	unsigned n_found = 0;
 
 	fill();
-	ledger.opens[1].note = ledger.opens[1].poll = 99; /* of its former life */
+	ledger.opens[1].note = 99; /* of its former life */
+	ledger.opens[1].poll = 99;
 	each_step(act_open_new, look_open_new, &n_found);
 	ck_assert_uint_eq(n_found, 2);
 }
