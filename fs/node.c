@@ -334,6 +334,22 @@ static void entry_take_out(struct node_table *table, struct node_entry *entry, s
 	entry_free(table, entry);
 }
 
+static uint32_t now_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint32_t)now.tv_sec + 1; /* never 0 */
+}
+
+/* The kernel gives back all it has at once. What is left was counted by a worker that was killed before its
+ * answer came, or is on its way. */
+static void doubt(struct node_entry *entry)
+{
+	if (entry->kept->doubted_s == 0)
+		entry->kept->doubted_s = now_s();
+}
+
 bool node_forget(struct node_table *table, uint64_t ino, uint64_t n, struct node *ret_node)
 {
 	LOCKED(table);
@@ -343,18 +359,12 @@ bool node_forget(struct node_table *table, uint64_t ino, uint64_t n, struct node
 		return false;
 	entry->node.n_lookups -= MIN(n, entry->node.n_lookups);
 	keep(entry);
-	if (entry->node.n_lookups > 0)
+	if (entry->node.n_lookups > 0) {
+		doubt(entry);
 		return false;
+	}
 	entry_take_out(table, entry, ret_node);
 	return true;
-}
-
-static uint32_t now_s(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint32_t)now.tv_sec + 1; /* never 0 */
 }
 
 bool node_doubt(struct node_table *table, uint64_t ino, struct node *ret_node)
@@ -364,8 +374,7 @@ bool node_doubt(struct node_table *table, uint64_t ino, struct node *ret_node)
 
 	if (!entry || ino == NODE_ROOT)
 		return false;
-	if (entry->kept->doubted_s == 0)
-		entry->kept->doubted_s = now_s();
+	doubt(entry);
 	if (now_s() - entry->kept->doubted_s < NODE_DOUBT_S)
 		return false;
 	entry_take_out(table, entry, ret_node);

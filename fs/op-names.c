@@ -186,6 +186,8 @@ static void forget(struct fs *fs, uint64_t ino, uint64_t n)
 		passthrough_close(&fs->passthrough, view_forget(&fs->views, ino, n));
 	else
 		op_take_back(fs, ino, n);
+	if (node_is_doubted(&fs->nodes, ino))
+		watch_doubt(fs);
 }
 
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)

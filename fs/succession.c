@@ -68,12 +68,17 @@ bool succession_settle(struct fs *fs)
 	return in_doubt;
 }
 
-void succession_end_doubts(struct fs *fs)
+bool succession_end_doubts(struct fs *fs)
 {
 	SEGFS_FREE uint64_t *inos = NULL;
 	ssize_t n = node_list(&fs->nodes, &inos);
+	bool in_doubt = false;
 
-	for (ssize_t i = 0; i < n; i++)
-		if (node_is_doubted(&fs->nodes, inos[i]))
-			refresh(fs, inos[i]);
+	for (ssize_t i = 0; i < n; i++) {
+		if (!node_is_doubted(&fs->nodes, inos[i]))
+			continue;
+		refresh(fs, inos[i]);
+		in_doubt |= node_is_doubted(&fs->nodes, inos[i]);
+	}
+	return in_doubt;
 }

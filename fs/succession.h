@@ -14,5 +14,6 @@
 /* True if there are nodes that the kernel seems not to know. */
 bool succession_settle(struct fs *fs);
 
-/* Once more about those, NODE_DOUBT_S later: what it still does not know is let go, with its memory. */
-void succession_end_doubts(struct fs *fs);
+/* Once more about those, NODE_DOUBT_S later: what it still does not know is let go, with its memory. True if
+ * some are younger. */
+bool succession_end_doubts(struct fs *fs);

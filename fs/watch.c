@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
@@ -27,6 +28,9 @@
  * handled at once.
  */
 #define PAUSE_MS 3
+
+/* From a doubt on to its end. */
+#define DOUBTS_MS ((NODE_DOUBT_S + 1) * 1000)
 
 /* The longest that watch_sync() waits. */
 #define SYNC_NS 20000000
@@ -244,18 +248,22 @@ static bool pass(struct fs *fs)
 	return !is_stopping(watch);
 }
 
-/* The end of the doubts that an earlier worker has left, and then never again. */
+/* Milliseconds until the doubts that an earlier worker has left can be ended; -1: there are none. */
 static int end_doubts(struct fs *fs, int64_t *due_ms)
 {
-	int64_t left_ms = *due_ms - lifetimes_now_ms();
+	int64_t now_ms = lifetimes_now_ms();
 
-	if (*due_ms == 0)
-		return -1;
-	if (left_ms > 0)
-		return (int)left_ms;
-	succession_end_doubts(fs);
-	*due_ms = 0;
-	return -1;
+	if (atomic_exchange(&fs->watch.doubts, false) && *due_ms == 0)
+		*due_ms = now_ms + DOUBTS_MS;
+	if (*due_ms != 0 && *due_ms <= now_ms)
+		*due_ms = succession_end_doubts(fs) ? now_ms + DOUBTS_MS : 0;
+	return *due_ms == 0 ? -1 : (int)(*due_ms - now_ms);
+}
+
+void watch_doubt(struct fs *fs)
+{
+	if (!atomic_exchange(&fs->watch.doubts, true))
+		eventfd_write(fs->watch.wake, 1);
 }
 
 static void *run(void *data)
@@ -266,7 +274,7 @@ static void *run(void *data)
 
 	pthread_setname_np(pthread_self(), WATCH_THREAD);
 	if (watch->takes_over && succession_settle(fs))
-		due_ms = lifetimes_now_ms() + (NODE_DOUBT_S + 1) * 1000;
+		due_ms = lifetimes_now_ms() + DOUBTS_MS;
 	do {
 		wait_for(watch->wake, -1, PAUSE_MS);
 		wait_for(watch->wake, watch->inotify, end_doubts(fs, &due_ms));

@@ -9,6 +9,7 @@
  * A mapping's stores raise no event and change no attribute: nothing is to be invalidated for them.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,6 +29,8 @@ struct watch {
 	pthread_mutex_t numbers; /* held while a watch is added and noted, or removed */
 	bool complained;	 /* that there are no more watches; under `numbers` */
 
+	_Atomic bool doubts; /* watch_doubt() has been called */
+
 	pthread_mutex_t lock; /* protects what follows */
 	pthread_cond_t passed;
 	bool stop;
@@ -44,6 +47,10 @@ void watch_stop(struct fs *fs);
  * thread.
  */
 void watch_add(struct fs *fs, uint64_t ino, int fd);
+
+/* The kernel has given back a node of which, by our count, it has more: it shall be asked for that later. Any
+ * thread. */
+void watch_doubt(struct fs *fs);
 
 /* End the watch of a forgotten node, unless the directory has been found again since. -1 is none. */
 void watch_remove(struct fs *fs, int number);
