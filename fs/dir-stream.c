@@ -65,7 +65,7 @@ void dir_stream_reply_open(fuse_req_t req, int fd, const struct fuse_file_info *
 
 int dir_stream_restore(struct fs *fs, uint64_t handle, int fd, struct dir_stream **ret_stream)
 {
-	struct dir_stream *stream, *known;
+	struct dir_stream *stream = NULL, *known;
 	int r = fd < 0 ? fd : stream_new(fd, &stream);
 
 	if (r < 0)
