@@ -11,6 +11,7 @@ from multiprocessing.shared_memory import SharedMemory
 import numpy as np
 
 import bench
+import memory
 from mounts import mounted
 
 SIZE = 8 * bench.MIB if bench.QUICK else 512 * bench.MIB
@@ -36,9 +37,18 @@ def time_ns(path, read):
     return (bench.now() - begin) * 1e9
 
 
-def let_be(memory):
+def time_again_ns(path, read):
+    """Of what has just been read: what remains of it is memory alone."""
+    array = np.load(path, mmap_mode="r")
+    read(array)
+    begin = bench.now()
+    read(array)
+    return (bench.now() - begin) * 1e9
+
+
+def let_be(shared):
     """Python would remove what it has attached to when the process ends."""
-    resource_tracker.unregister(memory._name, "shared_memory")  # pylint: disable=protected-access
+    resource_tracker.unregister(shared._name, "shared_memory")  # pylint: disable=protected-access
 
 
 def time_shared_memory_ns(name, read, covered):
@@ -46,11 +56,11 @@ def time_shared_memory_ns(name, read, covered):
     if covered:
         cover()
     begin = bench.now()
-    memory = SharedMemory(name)
-    array = np.ndarray(SIZE // 8, "f8", memory.buf)
+    shared = SharedMemory(name)
+    array = np.ndarray(SIZE // 8, "f8", shared.buf)
     read(array)
     ns = (bench.now() - begin) * 1e9
-    let_be(memory)
+    let_be(shared)
     return ns
 
 
@@ -64,9 +74,9 @@ def make_npy(directory):
 def make_shared_memory(name, covered):
     if covered:
         cover()
-    memory = SharedMemory(name, create=True, size=SIZE)
-    np.ndarray(SIZE // 8, "f8", memory.buf)[:] = 1
-    let_be(memory)
+    shared = SharedMemory(name, create=True, size=SIZE)
+    np.ndarray(SIZE // 8, "f8", shared.buf)[:] = 1
+    let_be(shared)
     return 0
 
 
@@ -124,7 +134,7 @@ def attach():
     bench.describe(f"Attach to a resident array of {SIZE // bench.MIB} MiB, Python",
                    "In a new process each time: open, map, read all, or a word of each page. SharedMemory is Python's, as it is, on a plain /dev/shm, and "
                    "with the mount over /dev/shm (bound there). What segfs makes huge of its own accord was given time to become so. bindfs is a FUSE file "
-                   "system of a directory that knows no passthrough.")
+                   "system of a directory that knows no passthrough. Memory alone: what segfs has made huge, read once more by who has just read it.")
     with mounted("never", "-o", "huge=never") as (_, never, _):
         attach_to(*make_all(name := f"attach-{os.getpid()}", never), name)
 
@@ -136,6 +146,7 @@ def attach_to(files, memories, name):
     sides = {peer: lambda read, path=path: time_ns(path, read) for peer, path in files.items()}
     for peer, path in memories.items():
         sides[peer] = lambda read, covered=path.parent == bench.MNT: time_shared_memory_ns(name, read, covered)
+    sides[memory.PEER] = lambda read: time_again_ns(files["segfs"], read)
     for work, read in READS.items():
         for peer, counts in bench.alternate(11, list(sides)):
             ns = bench.in_child(sides[peer], read)
@@ -165,6 +176,12 @@ def allocated(path, fd):
     os.posix_fallocate(fd, 0, SIZE)
 
 
+def time_to_touch_ns():
+    begin = bench.now()
+    np.frombuffer(memory.private(SIZE), "u1")[::mmap.PAGESIZE] = 1
+    return (bench.now() - begin) * 1e9
+
+
 def time_to_make_ns(path, size_it):
     begin = bench.now()
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
@@ -179,13 +196,14 @@ def time_to_make_ns(path, size_it):
 def create():
     bench.describe(f"Create {SIZE // bench.MIB} MiB and touch each page of it, Python",
                    "In a new process each time: open, give it its size, map, write a byte to each page. Typed: user.shm.dtype and user.shm.shape are set on the "
-                   "empty file, which reserves its pages.")
+                   "empty file, which reserves its pages. Memory alone: private memory of huge pages.")
     sides = [("segfs, typed", bench.MNT, typed), ("segfs, fallocate", bench.MNT, allocated), ("segfs, ftruncate", bench.MNT, truncated),
              ("/dev/shm, ftruncate", bench.PLAIN, truncated), ("/dev/shm, fallocate", bench.PLAIN, allocated)]
     if bench.BINDFS:
         sides.append((f"{BINDFS}, ftruncate", bench.BINDFS, truncated))
+    sides.append((memory.PEER, None, None))
     for (peer, directory, size_it), counts in bench.alternate(7, sides):
-        ns = bench.in_child(time_to_make_ns, directory / "create", size_it)
+        ns = bench.in_child(time_to_make_ns, directory / "create", size_it) if directory else bench.in_child(time_to_touch_ns)
         if counts:
             bench.emit("create and first touch", peer, "", ns, "ns")
 

@@ -6,6 +6,7 @@ import dataclasses
 import statistics
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+PLACES = ("", ", all on one processor", ", on two processors")  # who asks and who answers: wherever the scheduler puts them, or as it says
 
 
 @dataclasses.dataclass
@@ -25,9 +26,21 @@ class Bar:
     their_parameter: str = None  # if it is ours among more, or fewer, of something
     scale: float = 1  # how many times as much there is of it
     unit: str = ""
+    floor: str = None  # the peer that takes the least that anything could take here
 
     def ours_in(self, found, parameter):
         return found.get((self.source, self.work, self.ours, parameter), [])
+
+    def floor_in(self, found, parameter):
+        return found.get((self.source, self.work, self.floor, parameter), [])
+
+    def possible(self, found, parameter):
+        """The ratio that the floor would have; None if it was not measured."""
+        floor, theirs = self.floor_in(found, parameter), self.theirs_in(found, parameter)
+        if not floor or not theirs:
+            return None
+        least = middle(floor) / middle(theirs)
+        return least if self.most else 1 / least
 
     def theirs_in(self, found, parameter):
         return found.get((self.source, self.work, self.theirs, self.their_parameter or parameter), [])
@@ -50,6 +63,7 @@ LARGE = (str(MIB), str(16 * MIB), str(256 * MIB))
 HAS, READ = "until the other has it", "until the other has read it"
 ALL_HAVE, ALL_READ = "until all have it", "until all have summed it"
 SUM, TOUCH = "attach, and sum it", "attach, and touch each page"
+MEMORY, NULL = "memory alone", "a FUSE daemon that does nothing"  # memory.py, mounts.py
 PIPE, SEGFS, PLAIN = "pipe, there and back", "segfs", "/dev/shm"
 OVER, SHARED = "SharedMemory, mount over /dev/shm", "SharedMemory, plain /dev/shm"
 
@@ -62,16 +76,16 @@ def data_path():
 def attach_and_create():
     for ours, who in (SEGFS, "a new process attaches to 512 MiB"), (OVER, "the same by an unmodified SharedMemory, the mount over /dev/shm"):
         for work, doing, least in (SUM, "and sums it", 5), (TOUCH, "and touches each page", 50):
-            yield Bar(f"{who}, {doing}", "SharedMemory on plain /dev/shm", "attach", work, ours, SHARED, least=least)
+            yield Bar(f"{who}, {doing}", "SharedMemory on plain /dev/shm", "attach", work, ours, SHARED, least=least, floor=MEMORY)
     for ours, how in ("segfs, typed", "by dtype and shape"), ("segfs, fallocate", "by fallocate"):
         yield Bar(f"create and first touch of 512 MiB, reserved {how}", "ftruncate and touch in /dev/shm", "attach", "create and first touch", ours,
-                  "/dev/shm, ftruncate", least=20)
+                  "/dev/shm, ftruncate", least=20, floor=MEMORY)
 
 
 def hand_over():
     for work, end in (HAS, "until the other has it"), (READ, "until it has summed it"):
         for theirs, least in ("Queue", 100), ("Pipe", 50):
-            yield Bar(f"hand over an array made in place, {end}", theirs, "handover", work, "segfs, made in place", theirs, least=least, parameters=LARGE)
+            yield Bar(f"hand over an array made in place, {end}", theirs, "handover", work, "segfs, made in place", theirs, least=least, parameters=LARGE, floor=work == READ and MEMORY or None)
     for theirs in "Queue", "Pipe":
         yield Bar("the same with one copy in, until the other has it", theirs, "handover", HAS, "segfs, one copy in", theirs, parameters=LARGE)
     for theirs in "Queue", "Pipe":
@@ -81,17 +95,18 @@ def hand_over():
 def broadcast():
     for work, end in (ALL_HAVE, "until all have it"), (ALL_READ, "until all have summed it"):
         for theirs in "Queue", "Pipe", "Manager().dict", "Redis, Unix socket":
-            yield Bar(f"1 GiB to 8 workers, {end}", theirs, "broadcast", work, "segfs, made in place", theirs, least=100, parameters=("8",))
+            yield Bar(f"1 GiB to 8 workers, {end}", theirs, "broadcast", work, "segfs, made in place", theirs, least=100, parameters=("8",), floor=work == ALL_READ and MEMORY or None)
     yield Bar("memory for it, of all nine processes", "", "broadcast", "memory for it, in all", "segfs, made in place", most=1.01, parameters=("8",), scale=1024,
               unit=" GiB")
 
 
 def metadata():
-    yield Bar("stat, cached", "stat on tmpfs", "many", "stat", SEGFS, "tmpfs", most=1.2, parameters=("100",))
-    for work, most in ("getxattr", 1.5), ("setxattr", 1.5), ("open and close", 2):
-        yield Bar(work, "a byte to another process and back", "many", work, SEGFS, PIPE, most=most, parameters=("100",))
+    yield Bar("stat, cached", "stat on tmpfs", "many", "stat", SEGFS, "tmpfs", most=1.2, parameters=("100",), floor=NULL)
+    for where in PLACES:
+        for work, most in ("getxattr", 1.5), ("setxattr", 1.5), ("open and close", 2):
+            yield Bar(work + where, "a byte to another process and back", "many", work + where, SEGFS, PIPE, most=most, parameters=("100",), floor=NULL)
     yield Bar("ls -l", "ls -l on tmpfs", "many", "ls -l", SEGFS, "tmpfs", most=4, parameters=("100000",))
-    yield Bar("ls -l, the first time", "the same on tmpfs", "many", "ls -l, the first time", SEGFS, "tmpfs", most=4, parameters=("100000",))
+    yield Bar("ls -l, the first time", "the same on tmpfs", "many", "ls -l, the first time", SEGFS, "tmpfs", most=4, parameters=("100000",), floor=NULL)
     for work in "stat", "getxattr", "setxattr", "open and close":
         yield Bar(work, "itself among 100 segments", "many", work, SEGFS, SEGFS, most=1.2, parameters=("1000000",), their_parameter="100")
     yield Bar("ls -l, the first time, by the segment", "itself among 10,000 segments", "many", "ls -l, the first time", SEGFS, SEGFS, most=1.2,
@@ -105,7 +120,7 @@ def idle():
 
 
 BARS = [*data_path(), *attach_and_create(), *hand_over(), *broadcast(), *metadata(), *idle()]
-YARDSTICKS = (PIPE, "pipe between two processors")  # no other way to do it, but the least that it could take
+YARDSTICKS = (PIPE, MEMORY, NULL)  # no other way to do it, but the least that it could take
 OURS = ("segfs", "ring", "padded", "SharedMemory, mount over /dev/shm")
 
 

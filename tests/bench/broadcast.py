@@ -3,6 +3,7 @@
 import os
 
 import bench
+import memory
 import peers
 
 SIZE = 4 * bench.MIB if bench.QUICK else bench.GIB
@@ -42,6 +43,7 @@ def compare(classes, workers):
         bench.emit("until all have it", peer.name, workers, has * 1e9, "ns")
         bench.emit("until all have summed it", peer.name, workers, read * 1e9, "ns")
         bench.emit("memory for it, in all", peer.name, workers, (used - without[peer]) / bench.MIB, "MiB")
+    memory.emit_sums("until all have summed it", workers, SIZE, workers)
 
 
 def main():
@@ -49,7 +51,8 @@ def main():
                    "From when the array is ready in one process until the last worker has it as a numpy array, and until it has summed it. Who shares memory has "
                    "attached and read it once before; told by a multiprocessing.Semaphore. Memory: the sum of Pss of all processes that took part, servers too, "
                    "while all workers still have the array, less that of the same processes with an array of 8 bytes; the array of who made it is in it, shared "
-                   f"pages count once. Three rounds, but who copies begins none after {SECONDS} s.", "workers")
+                   f"pages count once. Three rounds, but who copies begins none after {SECONDS} s. Memory alone: as many processes sum private memory of huge "
+                   "pages, which they have from their parent and have read before.", "workers")
     for workers in WORKERS:
         compare([peer for peer in peers.here(*PEERS) if fits(peer, workers)], workers)
 

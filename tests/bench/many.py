@@ -6,10 +6,12 @@ import shutil
 import subprocess
 
 import bench
-from mounts import mounted
+from mounts import NULL, mounted, nothing
 
 COUNTS = (10, 100) if bench.QUICK else (10, 100, 10_000, 100_000, 1_000_000)
+FEW = 100
 FIRST = "segment-0000000"
+PEERS = ("segfs", "tmpfs", NULL)
 
 
 def fill(directory, count):
@@ -37,29 +39,46 @@ def list_all(count, directories):
         bench.emit("ls -l", peer, count, time_to_list_ns(directories[peer]), "ns")
 
 
-def ask(made):
+def ask(place, made):
     program = bench.BUILD / "tests" / "bench" / "bench-metadata"
-    arguments = [word for count, directories in made.items() for word in (str(count), *(path / FIRST for path in directories.values()))]
-    subprocess.run([program, *arguments], check=True)
+    arguments = [word for count, directories in made.items() for word in (str(count), *(directories[peer] / FIRST for peer in PEERS))]
+    subprocess.run([program, place, *arguments], check=True)
+
+
+def put(pids, processor):
+    """All threads of these daemons, and of the processes that they have started, onto one processor of those that this process may use."""
+    for pid in [each for pid in pids for each in (pid, *bench.descendants(pid))]:
+        subprocess.run(["taskset", "-a", "-c", "-p", str(processor), str(pid)], check=True, stdout=subprocess.DEVNULL)
+
+
+def ask_in_places(made, daemons):
+    """Also with who asks and who answers on processors that are known: a byte there and back takes ten times as long between two as on one."""
+    processors = sorted(os.sched_getaffinity(0))
+    ask("anywhere", made)
+    for place, processor in ("one", processors[0]), ("two", processors[1 % len(processors)]):
+        put([daemons[FEW], daemons[NULL]], processor)
+        ask(place, {FEW: made[FEW]})
 
 
 def main():
     bench.describe("One segment and a listing, among many segments",
                    "A mount for each number, with all segments in one directory; all of them are asked in turns. C: each operation 500 times on one file, by "
-                   "the mount and on a tmpfs, beside a byte to another process and one back, wherever the scheduler puts both, or with a processor for each. "
-                   "stat, opens and attributes go to one file again and again, as a program's own do: what the kernel may cache, it has cached; all segments "
-                   "have been listed before. ls -l is the command, all of it; a million are listed but once.", "segments")
+                   "the mount, on a tmpfs, and by a FUSE daemon that only makes up its answers, beside a byte to another process and one back: wherever the "
+                   "scheduler puts both, or with them and the daemon on processors of their own. stat, opens and attributes go to one file again and again, as "
+                   "a program's own do: what the kernel may cache, it has cached; all segments have been listed before. ls -l is the command, all of it; a "
+                   "million are listed but once.", "segments")
     with contextlib.ExitStack() as stack:
-        made = {}
+        null, null_pid = stack.enter_context(nothing())
+        made, daemons = {}, {NULL: null_pid}
         for count in COUNTS:
             plain = bench.PLAIN / f"many-{count}"
             stack.callback(shutil.rmtree, plain)
             fill(plain, count)
-            _, mnt, _ = stack.enter_context(mounted(f"many-{count}", fill=lambda store, count=count: fill(store / "many", count)))
-            made[count] = {"segfs": mnt / "many", "tmpfs": plain}
+            _, mnt, daemons[count] = stack.enter_context(mounted(f"many-{count}", fill=lambda store, count=count: fill(store / "many", count)))
+            made[count] = dict(zip(PEERS, (mnt / "many", plain, null / str(count))))
         for count, directories in made.items():
             list_all(count, directories)
-        ask(made)
+        ask_in_places(made, daemons)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""Mounts of segfs beside the one of tests/bench/run: with other options, or with as many segments as one likes."""
+"""Mounts beside the one of tests/bench/run: of segfs with other options, or with as many segments as one likes; and of a daemon that does nothing."""
 import contextlib
 import os
 import subprocess
 import time
 
 import bench
+
+NULL = "a FUSE daemon that does nothing"
 
 
 def run(*command):
@@ -14,7 +16,7 @@ def run(*command):
 def wait_for(mnt, daemon):
     while not os.path.ismount(mnt):
         if daemon.poll() is not None:
-            raise RuntimeError("segfs has ended")
+            raise RuntimeError("the daemon has ended")
         time.sleep(0.01)
 
 
@@ -37,4 +39,20 @@ def mounted(name, *options, fill=lambda store: None):
         daemon.wait()
         run("umount", "-l", store)
         store.rmdir()
+        mnt.rmdir()
+
+
+@contextlib.contextmanager
+def nothing():
+    """A FUSE daemon that only makes up its answers: its mountpoint, in which a directory named by a number has so many files, and its process id."""
+    mnt = bench.STORE.parent / "null"
+    mnt.mkdir()
+    daemon = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", bench.BUILD / "tests" / "bench" / "bench-null-fs", mnt])
+    try:
+        wait_for(mnt, daemon)
+        yield mnt, daemon.pid
+    finally:
+        subprocess.run(["umount", "-l", mnt], check=False)
+        daemon.terminate()
+        daemon.wait()
         mnt.rmdir()

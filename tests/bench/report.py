@@ -22,7 +22,8 @@ UNITS = {"ns": [("s", 1e9), ("ms", 1e6), ("us", 1e3), ("ns", 1)]}
 
 
 HOW = ("Medians of all rounds, ± half the distance of the quartiles; x is the ratio to the first column, or row, and ratios are the medians of those round "
-       "by round. What is compared was measured in turn, in one run.\n")
+       "by round. What is compared was measured in turn, in one run. Possible: the least that the same could take on this machine, which is memory alone, "
+       "without any file, or the kernel and a FUSE daemon that makes up its answers; and what the ratio would be then.\n")
 BEGIN, END = "<!-- results: written by tests/bench/run --readme -->\n", "<!-- end of results -->\n"
 
 
@@ -174,6 +175,14 @@ def ratio_cell(bar, parameter, values):
     return f"{number(middle)}{bar.unit}{spread}{at}"
 
 
+def floor_cell(bar, found, unit):
+    """The least that anything could take here, and the ratio that this would be."""
+    ratios = [bar.possible(found, parameter) for parameter in bar.parameters]
+    if None in ratios:
+        return ""
+    return f"{medians_of([bar.floor_in(found, parameter) for parameter in bar.parameters], unit)}: {', '.join(map(number, ratios))}"
+
+
 def bar_line(bar, found, units):
     """A row of the table of bars."""
     unit = units.get((bar.source, bar.work), "")
@@ -183,11 +192,12 @@ def bar_line(bar, found, units):
     cells = ", ".join(ratio_cell(bar, parameter, values) for parameter, values in ratios.items()) + (meaning if any(ratios.values()) else "")
     medians = [statistics.median(values) for values in ratios.values() if values]
     return [bar.what, medians_of([bar.ours_in(found, parameter) for parameter in bar.parameters], unit), bar.against,
-            medians_of([bar.theirs_in(found, parameter) for parameter in bar.parameters], unit) if bar.theirs else "", cells, limit, verdict(bar, medians)]
+            medians_of([bar.theirs_in(found, parameter) for parameter in bar.parameters], unit) if bar.theirs else "", cells, limit, verdict(bar, medians),
+            floor_cell(bar, found, unit)]
 
 
 def bars_table(found, units):
-    return table(["what", "segfs", "beside", "it", "ratio", "bar", "met"], [bar_line(bar, found, units) for bar in bars.BARS])
+    return table(["what", "segfs", "beside", "it", "ratio", "bar", "met", "possible"], [bar_line(bar, found, units) for bar in bars.BARS])
 
 
 def others_table(found, units, axes):

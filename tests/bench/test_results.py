@@ -1,5 +1,6 @@
 """What report.py and crossover make of figures: with figures that are made up."""
 import contextlib
+import dataclasses
 import io
 import pathlib
 import sys
@@ -98,24 +99,32 @@ class Bars(unittest.TestCase):
 
     def test_all_parameters_have_to_meet_it(self):
         for theirs, verdict in ((20, 30), "yes"), ((20, 19), "**no**"):
-            self.assertEqual(self.line(self.faster, (10, 10), theirs)[-1], verdict)
+            self.assertEqual(self.line(self.faster, (10, 10), theirs)[-2], verdict)
 
     def test_ratio_is_of_times_and_the_way_round_that_the_bar_is(self):
         self.assertEqual(self.line(self.faster, (10, 10), (30, 40))[1:],
-                         ["10 ns, 10 ns", "a file", "30 ns, 40 ns", "3 ± 0 % (1 B), 4 ± 0 % (2 B) times as fast", "≥ 2", "yes"])
-        self.assertEqual(self.line(self.slower, (10, 10), (30, 40))[1:], ["10 ns", "a file", "30 ns", "0.333 ± 0 % of its time", "≤ 2", "yes"])
+                         ["10 ns, 10 ns", "a file", "30 ns, 40 ns", "3 ± 0 % (1 B), 4 ± 0 % (2 B) times as fast", "≥ 2", "yes", ""])
+        self.assertEqual(self.line(self.slower, (10, 10), (30, 40))[1:], ["10 ns", "a file", "30 ns", "0.333 ± 0 % of its time", "≤ 2", "yes", ""])
 
     def test_what_was_not_measured_is_not_met(self):
-        self.assertEqual(self.line(self.faster, (10,), (30,))[-3:], ["3 ± 0 % (1 B), not measured (2 B) times as fast", "≥ 2", "-"])
+        self.assertEqual(self.line(self.faster, (10,), (30,))[-4:-1], ["3 ± 0 % (1 B), not measured (2 B) times as fast", "≥ 2", "-"])
 
     def test_growth_is_by_how_many_times_as_many(self):
         bar = bars.Bar("ls", "itself", "access", "scan", "segfs", "segfs", most=1.2, parameters=("2",), their_parameter="1", scale=10)
-        self.assertEqual(self.line(bar, (10, 200))[1:], ["200 ns", "itself", "10 ns", "2 ± 0 % of its time", "≤ 1.2", "**no**"])
+        self.assertEqual(self.line(bar, (10, 200))[1:], ["200 ns", "itself", "10 ns", "2 ± 0 % of its time", "≤ 1.2", "**no**", ""])
 
     def test_a_value_without_peer_is_held_to_its_own_bar(self):
         bar = bars.Bar("idle", "", "access", "scan", "segfs", most=0, parameters=("1",))
         for value, verdict in (0, "yes"), (0.1, "**no**"):
-            self.assertEqual(self.line(bar, (value,))[-1], verdict)
+            self.assertEqual(self.line(bar, (value,))[-2], verdict)
+
+    def test_what_is_possible_is_the_ratio_of_the_floor(self):
+        for bar, cell in (self.faster, "5 ns, 8 ns: 6, 5"), (self.slower, "5 ns: 0.167"):
+            with_floor = dataclasses.replace(bar, floor="alone")
+            found = self.found((10, 10), (30, 40))
+            self.assertEqual(report.floor_cell(with_floor, found, "ns"), "")
+            found |= {("access", "scan", "alone", parameter): [value] for parameter, value in (("1", 5), ("2", 8))}
+            self.assertEqual(report.floor_cell(with_floor, found, "ns"), cell)
 
     def test_who_is_quicker_is_told(self):
         found = {("ring", "send", peer, ""): [value] for peer, value in (("segfs, copied", 30), ("segfs", 20), ("theirs", 10), ("same", 19.5))}
