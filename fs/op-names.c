@@ -84,9 +84,9 @@ static int remember(struct fs *fs, uint64_t parent, const char *name, const stru
 		complain_once();
 	if (r < 0)
 		return r;
-	if (parent)
+	if (name) /* what O_TMPFILE makes has a directory, but no name */
 		names_note(&fs->names, parent, name, entry.ino);
-	else /* the store's root, whose own watch it is */
+	else if (!parent) /* the store's root, whose own watch it is */
 		entry.attr_timeout = entry.entry_timeout = op_timeout(fs, entry.ino);
 	if (is_new && S_ISDIR(entry.attr.st_mode))
 		watch_add(fs, entry.ino, found->fd);
