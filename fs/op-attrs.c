@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 
 #include "caller.h"
 #include "fresh.h"
@@ -13,10 +13,6 @@
 #include "resize.h"
 #include "seal.h"
 #include "util.h"
-
-#ifndef SYS_fchmodat2
-#define SYS_fchmodat2 452 /* the same number on every architecture */
-#endif
 
 static void reply_attr(fuse_req_t req, uint64_t ino, int fd)
 {
@@ -66,7 +62,10 @@ static int set_owner(int fd, const struct stat *attr, int to_set)
 
 static int set_mode(int fd, mode_t mode)
 {
-	return syscall(SYS_fchmodat2, fd, "", mode & 07777, AT_EMPTY_PATH) < 0 ? -errno : 0;
+	char path[SEGFS_FD_PATH_MAX];
+
+	segfs_fd_path(fd, path);
+	return chmod(path, mode & 07777) < 0 ? -errno : 0;
 }
 
 static struct timespec time_to_set(struct timespec time, bool set, bool now)

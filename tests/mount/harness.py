@@ -21,6 +21,10 @@ import unittest
 SEGFS = os.environ.get("SEGFS", "segfs")
 PYTHON = "/usr/bin/python3"
 EXPECTED_LOG = (" mounted on ", " unmounted from ", "requests: ", "removed ")
+UNDER_VALGRIND = os.environ.get("UNDER_VALGRIND")  # under_valgrind.c, if workers are to run so
+# It knows no futex_waitv(2), and says so at length; the worker does without.
+VALGRIND_LOG = ("ended for an upgrade", "-- WARNING: unhandled amd64-linux syscall: 449", "-- You may be able to write", "-- Read the file README_MISSING",
+                "-- Nevertheless we consider this", "-- it at http://valgrind")
 
 
 def eventually(condition, seconds=20, what="the condition"):
@@ -92,11 +96,29 @@ class Daemon:
         self.expected = EXPECTED_LOG
         self.status = 0
         self.log_file = tempfile.NamedTemporaryFile(mode="r", suffix=".segfs-log")
+        if UNDER_VALGRIND:
+            self.start_under_valgrind("-f", *options, str(store), str(mountpoint))
+        else:
+            self.start(SEGFS, "-f", *options, str(store), str(mountpoint))
+
+    def start(self, *command, **options):
         with open(self.log_file.name, "w") as log:
-            self.process = subprocess.Popen([SEGFS, "-f", *options, str(store), str(mountpoint)], stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL, **options)
         eventually(lambda: self.process.poll() is not None or " mounted on " in self.log(), what="the mount")
         if self.process.poll() is not None:
             raise AssertionError(f"segfs has ended at once: {self.log()}")
+
+    def start_under_valgrind(self, *arguments):
+        """The first worker is as always; then another binary stands where the daemon's was, and is started as its next version."""
+        with tempfile.TemporaryDirectory(prefix="segfs-binary.") as directory:
+            binary, other = (pathlib.Path(directory) / name for name in ("segfs", "other"))
+            shutil.copy(SEGFS, binary)
+            self.start(binary, *arguments, env={**os.environ, "VALGRIND_PROGRAM": SEGFS})
+            shutil.copy(UNDER_VALGRIND, other)
+            other.rename(binary)
+            self.process.send_signal(signal.SIGHUP)
+            eventually(lambda: self.process.poll() is not None or "ended for an upgrade" in self.log(), what="the worker under valgrind")
+        self.expected = (*self.expected, *VALGRIND_LOG)
 
     def log(self):
         return pathlib.Path(self.log_file.name).read_text(errors="backslashreplace")
