@@ -73,7 +73,7 @@ def is_mounted_elsewhere(path):
     """In the mount namespace of any process."""
     for mounts in pathlib.Path("/proc").glob("[0-9]*/mounts"):
         with contextlib.suppress(OSError):
-            if f" {path} " in mounts.read_text():
+            if f"{path} " in mounts.read_text():  # by whatever way there: a chroot has its own
                 return True
     return False
 
