@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "options.h"
+#include "pins.h"
 #include "util.h"
 #include "watch.h"
 #include "worker.h"
@@ -53,9 +54,11 @@ void child_program_clear(struct child_program *program)
 	free_pointer(&program->argv);
 }
 
+/* A copy of a pin would outlive the supervisor's, and the file be kept for as long as this process lives. */
 static _Noreturn void be_worker(const struct options *options, const struct link *link,
-				const struct child_program *program)
+				const struct child_program *program, struct pins *pins)
 {
+	pins_clear(pins);
 	if (program->fd < 0)
 		exit(worker_run(options, link));
 	if (link_bequeath(link) == 0)
@@ -64,7 +67,7 @@ static _Noreturn void be_worker(const struct options *options, const struct link
 }
 
 int child_start(struct child *child, const struct options *options, const struct link *link,
-		const struct child_program *program)
+		const struct child_program *program, struct pins *pins)
 {
 	struct link of_child = *link;
 	int sockets[2];
@@ -76,7 +79,7 @@ int child_start(struct child *child, const struct options *options, const struct
 	if (pid == 0) {
 		close(sockets[0]);
 		of_child.socket = sockets[1];
-		be_worker(options, &of_child, program);
+		be_worker(options, &of_child, program, pins);
 	}
 	close(sockets[1]);
 	if (pid < 0) {

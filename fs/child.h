@@ -9,6 +9,7 @@
 #include "link.h"
 
 struct options;
+struct pins;
 
 struct child {
 	pid_t pid;	  /* 0: none */
@@ -37,9 +38,10 @@ struct child_program {
 int child_program_init(struct child_program *program, const struct options *options, int argc, char **argv);
 void child_program_clear(struct child_program *program);
 
-/* Start one. `link`: all but the socket. It waits for LINK_GO. 0 or -errno. */
+/* Start one. `link`: all but the socket. `pins`: what it is not to have a copy of. It waits for LINK_GO. 0 or
+ * -errno. */
 int child_start(struct child *child, const struct options *options, const struct link *link,
-		const struct child_program *program);
+		const struct child_program *program, struct pins *pins);
 
 /* From now on `canary` tells of its end. 0, or -ESRCH: it has ended. */
 int child_watch(struct child *child, pid_t canary);

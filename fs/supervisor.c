@@ -41,7 +41,7 @@
 
 static void start(struct supervisor *supervisor, struct child *child, const struct child_program *program)
 {
-	int r = child_start(child, supervisor->options, &supervisor->link, program);
+	int r = child_start(child, supervisor->options, &supervisor->link, program, &supervisor->pins);
 
 	if (r < 0) {
 		log_error("starting a worker: %s", strerror(-r));

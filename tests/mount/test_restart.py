@@ -62,6 +62,11 @@ class RestartTest(MountTest):
         os.kill(self.daemon.worker(), signal.SIGKILL)
         self.served_anew(before)
 
+    def assert_memory_is_free(self):
+        """All of the store's, once nothing is in it."""
+        space = os.statvfs(self.store)
+        eventually(lambda: os.statvfs(self.store).f_bfree == space.f_blocks, what="free memory")
+
 
 class Storms(RestartTest):
     """So many clients create, open, map, write, lock, rename, link, list and remove, and check each result and each byte."""
@@ -92,8 +97,7 @@ class Storms(RestartTest):
         for entry in os.scandir(self.mnt):
             os.unlink(entry.path)
         self.kill_worker()
-        space = os.statvfs(self.store)
-        eventually(lambda: os.statvfs(self.store).f_bfree == space.f_blocks, what="free memory")
+        self.assert_memory_is_free()
 
     def test_sigkill(self):
         self.storm(RESTARTS, lambda: self.signal_worker(signal.SIGKILL), 0.06)
@@ -215,13 +219,15 @@ class Held(RestartTest):
             self.assertEqual(os.fstat(file.fileno()).st_size, 3)
 
     def test_a_file_without_a_name_that_was_never_open(self):
-        """O_PATH asks nobody, and there is no backing id."""
+        """O_PATH asks nobody, and there is no backing id: a descriptor keeps it, and only as long as somebody has it."""
         (self.store / "x").write_bytes(b"hello")
         fd = os.open(self.mnt / "x", os.O_PATH)
-        self.addCleanup(os.close, fd)
-        os.unlink(self.mnt / "x")
-        self.kill_worker()
-        self.assertEqual((os.fstat(fd).st_nlink, os.fstat(fd).st_size), (0, 5))
+        with contextlib.ExitStack() as held:
+            held.callback(os.close, fd)
+            os.unlink(self.mnt / "x")
+            self.kill_worker()
+            self.assertEqual((os.fstat(fd).st_nlink, os.fstat(fd).st_size), (0, 5))
+        self.assert_memory_is_free()
 
     def test_a_removed_directory_as_working_directory(self):
         os.mkdir(self.mnt / "d")
