@@ -12,7 +12,7 @@
 #include "journal.h"
 
 static uint64_t one_in; /* 0: never */
-static char kind_read[16], kind_answered[16];
+static char kind_read[16], kind_answered[16], place_reached[16];
 static _Thread_local bool is_last; /* its request is not to be answered by this worker */
 
 bool fault_set(const char *when)
@@ -21,6 +21,8 @@ bool fault_set(const char *when)
 		one_in = strtoull(when, NULL, 10);
 	else if (*when == '!')
 		snprintf(kind_answered, sizeof(kind_answered), "%s", when + 1);
+	else if (*when == '.')
+		snprintf(place_reached, sizeof(place_reached), "%s", when + 1);
 	else
 		snprintf(kind_read, sizeof(kind_read), "%s", when);
 	return true;
@@ -42,6 +44,12 @@ static uint64_t draw(void)
 void fault_point(void)
 {
 	if (one_in && draw() % one_in == 0)
+		raise(SIGSEGV);
+}
+
+void fault_at(const char *place)
+{
+	if (!strcmp(place, place_reached))
 		raise(SIGSEGV);
 }
 

@@ -90,6 +90,47 @@ static void push_open(struct ledger *ledger, struct ledger_open *open)
 	ledger->free_open = (uint32_t)(open - ledger->opens) + 1;
 }
 
+static bool is_closing(const struct ledger_page *page, int32_t backing_id)
+{
+	for (size_t i = 0; i < LEDGER_CLOSING; i++)
+		if (page->closing[i] == backing_id)
+			return true;
+	return false;
+}
+
+/* Each record whose backing id was being closed has none any more. */
+static void take_closing(struct ledger *ledger)
+{
+	struct ledger_node *node;
+	int32_t any = 0;
+
+	for (size_t i = 0; i < LEDGER_CLOSING; i++)
+		any |= ledger->page->closing[i];
+	for (uint32_t at = 0; any && (node = ledger_node_next(ledger, &at));)
+		if (is_closing(ledger->page, node->backing_id))
+			node->backing_id = 0;
+}
+
+/* Were there no room, it would only be closed by nobody if this worker is killed at this very moment. */
+void ledger_closing(struct ledger *ledger, int32_t backing_id)
+{
+	int32_t none = 0;
+
+	for (size_t i = 0; backing_id > 0 && i < LEDGER_CLOSING; i++, none = 0)
+		if (atomic_compare_exchange_strong(&ledger->page->closing[i], &none, backing_id))
+			return;
+}
+
+void ledger_closed(struct ledger *ledger, int32_t backing_id)
+{
+	for (size_t i = 0; i < LEDGER_CLOSING; i++) {
+		if (ledger->page->closing[i] != backing_id)
+			continue;
+		ledger->page->closing[i] = 0;
+		return;
+	}
+}
+
 /* What was being taken from or put on a free list may be on none now: they are made anew. */
 void ledger_take_over(struct ledger *ledger)
 {
@@ -101,6 +142,7 @@ void ledger_take_over(struct ledger *ledger)
 			push_open(ledger, &ledger->opens[i]);
 	for (size_t i = 0; i < LEDGER_SLOTS; i++)
 		ledger->page->slots[i].tid = 0;
+	take_closing(ledger);
 }
 
 struct ledger_node *ledger_node_new(struct ledger *ledger)

@@ -25,11 +25,12 @@
 #include "store.h"
 
 /* Of what follows, byte by byte. A worker of another version of segfs takes no other (SIGHUP). */
-#define LEDGER_LAYOUT 2
+#define LEDGER_LAYOUT 3
 
 #define LEDGER_INIT_MAX	 256
 #define LEDGER_OPCODES	 64
 #define LEDGER_SLOTS	 4096
+#define LEDGER_CLOSING	 256 /* as many as threads may close backing ids at once */
 #define LEDGER_NODES	 (1u << 24)
 #define LEDGER_OPENS	 ((1u << 22) - 2)
 #define LEDGER_NAME_MAX	 60 /* longer names are not kept; the kernel is not to cache them (op-names.c) */
@@ -80,12 +81,13 @@ struct ledger_page {
 	char init[LEDGER_INIT_MAX]; /* the kernel's INIT request */
 	struct timespec started;    /* CLOCK_REALTIME */
 	dev_t dev[SEGFS_DEVICES_MAX];
-	int32_t supervisor;		   /* pid */
-	_Atomic bool attached;		   /* the mount is on its mountpoint */
-	_Atomic bool sleeps;		   /* the supervisor does, until LINK_WAKE */
-	_Atomic uint32_t n_workers;	   /* that have been started, this one too */
-	_Atomic int32_t last_backing_id;   /* that was noted on a node */
-	_Atomic uint32_t n_nodes, n_opens; /* records that have ever been in use */
+	int32_t supervisor;			 /* pid */
+	_Atomic bool attached;			 /* the mount is on its mountpoint */
+	_Atomic bool sleeps;			 /* the supervisor does, until LINK_WAKE */
+	_Atomic uint32_t n_workers;		 /* that have been started, this one too */
+	_Atomic int32_t last_backing_id;	 /* that was noted on a node */
+	_Atomic int32_t closing[LEDGER_CLOSING]; /* ledger_closing(); 0: none */
+	_Atomic uint32_t n_nodes, n_opens;	 /* records that have ever been in use */
 	_Atomic uint64_t n_resent, longest_stall_ns;
 	_Atomic uint64_t n_removed[SEGFS_TTL + 1]; /* segments at the end of their lifetimes, by these */
 	_Atomic uint64_t counts[LEDGER_OPCODES];   /* requests by opcode */
@@ -109,6 +111,13 @@ void ledger_unmap(struct ledger *ledger);
 
 /* A worker takes over from an earlier one: call once, before any of what follows. */
 void ledger_take_over(struct ledger *ledger);
+
+/*
+ * A backing id is about to be taken from its record and then closed, or has been closed. In between no record
+ * has it, but a successor finds it here: to him it is nobody's, even where its record has it still.
+ */
+void ledger_closing(struct ledger *ledger, int32_t backing_id);
+void ledger_closed(struct ledger *ledger, int32_t backing_id);
 
 /* A free record; it is in use once its id is written. NULL: there are too many. */
 struct ledger_node *ledger_node_new(struct ledger *ledger);

@@ -328,6 +328,7 @@ static void entry_take_out(struct node_table *table, struct node_entry *entry, s
 {
 	if (entry->node.n_opens > 0)
 		end_opens(table, entry->node.ino);
+	ledger_closing(table->ledger, entry->node.backing_id);
 	*ret_node = entry->node;
 	ret_node->name = NULL;
 	entry->node.pin = -1;
@@ -540,6 +541,7 @@ bool node_take_backing(struct node_table *table, uint64_t ino, int *ret_id)
 	if (entry->node.n_opens > 0)
 		return false;
 	*ret_id = entry->node.backing_id;
+	ledger_closing(table->ledger, *ret_id);
 	entry->node.backing_id = 0;
 	keep(entry);
 	return true;

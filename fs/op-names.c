@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "caller.h"
+#include "fault.h"
 #include "fresh.h"
 #include "journal.h"
 #include "ledger.h"
@@ -167,8 +168,10 @@ void op_end_node(struct fs *fs, struct node *node)
 {
 	passthrough_close(&fs->passthrough, node->backing_id);
 	watch_remove(fs, node->watch);
-	if (node->pinned)
+	if (node->pinned) {
+		fault_at("END");
 		link_insist(fs->supervisor, LINK_UNPIN, node->ino);
+	}
 	close_fd(&node->pin);
 }
 

@@ -6,6 +6,8 @@
 #include <sys/ioctl.h>
 
 #include "caller.h"
+#include "fault.h"
+#include "ledger.h"
 #include "node.h"
 #include "store.h"
 #include "util.h"
@@ -20,10 +22,10 @@ struct backing_map {
 #define BACKING_OPEN  _IOW(229, 1, struct backing_map)
 #define BACKING_CLOSE _IOW(229, 2, uint32_t)
 
-void passthrough_init(struct passthrough *passthrough, int fuse_fd, _Atomic int32_t *last_id)
+void passthrough_init(struct passthrough *passthrough, int fuse_fd, struct ledger *ledger)
 {
 	passthrough->fd = fuse_fd;
-	passthrough->last_id = last_id;
+	passthrough->ledger = ledger;
 	pthread_mutex_init(&passthrough->lock, NULL);
 }
 
@@ -44,14 +46,37 @@ static int backing_open(const struct passthrough *passthrough, int fd)
 	return id;
 }
 
+static void note_last(const struct passthrough *passthrough, int id)
+{
+	passthrough->ledger->page->last_backing_id = id;
+}
+
+/* An id that is none is none afterwards, too. */
+static void end(const struct passthrough *passthrough, int id)
+{
+	uint32_t number = (uint32_t)id;
+
+	ioctl(passthrough->fd, BACKING_CLOSE, &number);
+	ledger_closed(passthrough->ledger, id);
+}
+
 /*
  * Ids are given out upwards, one after the other (idr_alloc_cyclic()), and to one thread at a time: between
  * the last that was noted and a new one there are those that nobody has noted.
  */
-static void close_unnoted(const struct passthrough *passthrough, int new_id)
+static void end_unnoted(const struct passthrough *passthrough, int new_id)
 {
-	for (int id = *passthrough->last_id + 1; id < new_id; id++)
-		passthrough_close(passthrough, id);
+	for (int id = passthrough->ledger->page->last_backing_id + 1; id < new_id; id++)
+		end(passthrough, id);
+}
+
+static void end_closing(const struct passthrough *passthrough)
+{
+	const struct ledger_page *page = passthrough->ledger->page;
+
+	for (size_t i = 0; i < LEDGER_CLOSING; i++)
+		if (page->closing[i])
+			end(passthrough, page->closing[i]);
 }
 
 int passthrough_probe(struct passthrough *passthrough, const struct segfs_store *store)
@@ -59,6 +84,7 @@ int passthrough_probe(struct passthrough *passthrough, const struct segfs_store 
 	SEGFS_CLOSE int fd = openat(store->root_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	int id;
 
+	end_closing(passthrough);
 	if (fd < 0 && errno == EROFS) /* a store that nobody can write to has nothing to probe with */
 		return 0;
 	if (fd < 0)
@@ -66,9 +92,9 @@ int passthrough_probe(struct passthrough *passthrough, const struct segfs_store 
 	id = backing_open(passthrough, fd);
 	if (id < 0)
 		return id;
-	close_unnoted(passthrough, id);
-	passthrough_close(passthrough, id);
-	*passthrough->last_id = id;
+	end_unnoted(passthrough, id);
+	end(passthrough, id);
+	note_last(passthrough, id);
 	return 0;
 }
 
@@ -84,7 +110,7 @@ static int register_node(struct passthrough *passthrough, struct node_table *nod
 	if (id <= 0)
 		return id;
 	node_set_backing(nodes, ino, id);
-	*passthrough->last_id = id;
+	note_last(passthrough, id);
 	return node_use_backing(nodes, ino, use);
 }
 
@@ -130,7 +156,7 @@ static int register_view(struct passthrough *passthrough, struct view_table *vie
 	if (id <= 0)
 		return id;
 	view_set_backing(views, view, id);
-	*passthrough->last_id = id;
+	note_last(passthrough, id);
 	return view_use_backing(views, view, use);
 }
 
@@ -167,8 +193,8 @@ bool passthrough_retire(struct passthrough *passthrough, struct node_table *node
 
 void passthrough_close(const struct passthrough *passthrough, int id)
 {
-	uint32_t number = (uint32_t)id;
-
-	if (id > 0)
-		ioctl(passthrough->fd, BACKING_CLOSE, &number);
+	if (id <= 0)
+		return;
+	fault_at("END");
+	end(passthrough, id);
 }

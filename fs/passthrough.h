@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct ledger;
 struct node_table;
 struct node_use;
 struct segfs_store;
@@ -21,17 +22,17 @@ struct view_table;
 struct node;
 
 struct passthrough {
-	int fd;			  /* /dev/fuse, borrowed */
-	_Atomic int32_t *last_id; /* that was noted on a node, in the ledger */
-	pthread_mutex_t lock;	  /* one registration at a time, so that no node gets two ids */
+	int fd;		       /* /dev/fuse, borrowed */
+	struct ledger *ledger; /* borrowed */
+	pthread_mutex_t lock;  /* one registration at a time, so that no node gets two ids */
 };
 
-void passthrough_init(struct passthrough *passthrough, int fuse_fd, _Atomic int32_t *last_id);
+void passthrough_init(struct passthrough *passthrough, int fuse_fd, struct ledger *ledger);
 
 /*
  * Is passthrough to be had on this connection, for files of this store? Tried with a real file without a
  * name. 0, or -errno: -EPERM means a process without CAP_SYS_ADMIN in the initial user namespace. An id that
- * a killed worker has got and not noted, which would keep its file for ever, is ended.
+ * a killed worker has got and not noted, or was about to close, which would keep its file for ever, is ended.
  */
 int passthrough_probe(struct passthrough *passthrough, const struct segfs_store *store);
 
@@ -53,5 +54,6 @@ void passthrough_release_view(struct passthrough *passthrough, struct view_table
  * has open through the mount. False if somebody has. */
 bool passthrough_retire(struct passthrough *passthrough, struct node_table *nodes, uint64_t ino);
 
-/* End an id; 0 is none. Files opened with it, and their mappings, live on. */
+/* End an id that was taken from its node, or view; 0 is none. Files opened with it, and their mappings, live
+ * on. */
 void passthrough_close(const struct passthrough *passthrough, int id);

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "pins.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "ledger.h"
+
 struct pin {
 	uint64_t id;
-	int fd; /* owned */
+	int fd;	     /* owned */
+	bool wanted; /* of pins_review() */
 	UT_hash_handle hh;
 };
 
@@ -48,4 +52,23 @@ void pins_clear(struct pins *pins)
 
 	HASH_ITER (hh, pins->by_id, pin, next)
 		pins_remove(pins, pin->id);
+}
+
+void pins_review(struct pins *pins, struct ledger *ledger)
+{
+	const struct ledger_node *node;
+	struct pin *pin, *next;
+
+	for (pin = pins->by_id; pin; pin = pin->hh.next)
+		pin->wanted = false;
+	for (uint32_t at = 0; pins->by_id && (node = ledger_node_next(ledger, &at));) {
+		uint64_t id = node->id;
+
+		HASH_FIND(hh, pins->by_id, &id, sizeof(id), pin);
+		if (pin)
+			pin->wanted = true;
+	}
+	HASH_ITER (hh, pins->by_id, pin, next)
+		if (!pin->wanted)
+			pins_remove(pins, pin->id);
 }

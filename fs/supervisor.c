@@ -207,6 +207,7 @@ static void on_end(struct supervisor *supervisor)
 	bool was_of_use;
 
 	hear_last_words(supervisor);
+	pins_review(&supervisor->pins, &supervisor->ledger);
 	was_of_use = (worker->ready && child_now_ns() - worker->ready_ns > USE_NS) ||
 		     watchdog_count_done(supervisor) != worker->n_done;
 	child_clear(worker);

@@ -181,6 +181,7 @@ int view_forget(struct view_table *table, uint64_t id, uint64_t n)
 		keep(entry);
 		if (entry->n_lookups == 0) {
 			backing_id = entry->backing_id;
+			ledger_closing(table->ledger, backing_id);
 			entry_free(table, entry);
 		}
 	}
@@ -231,6 +232,7 @@ int view_release_backing(struct view_table *table, uint64_t id, uint64_t handle)
 		ledger_open_free(table->ledger, open);
 	if (open && entry && entry->n_opens > 0 && --entry->n_opens == 0) {
 		backing_id = entry->backing_id;
+		ledger_closing(table->ledger, backing_id);
 		entry->backing_id = 0;
 		keep(entry);
 	}

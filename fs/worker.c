@@ -94,7 +94,7 @@ static int check_passthrough(struct fs *fs)
 			  name.release);
 		return -EOPNOTSUPP;
 	}
-	passthrough_init(&fs->passthrough, fs->transport.fd, &fs->ledger.page->last_backing_id);
+	passthrough_init(&fs->passthrough, fs->transport.fd, &fs->ledger);
 	r = passthrough_probe(&fs->passthrough, &fs->store);
 	if (r == -EPERM)
 		log_error("FUSE passthrough needs CAP_SYS_ADMIN on the host, not only in a container");

@@ -209,7 +209,7 @@ static void start_session(struct fs *fs, int fuse_fd)
 	MUST(fs->session && transport_attach(&fs->transport, fs->session, fcntl(fuse_fd, F_DUPFD_CLOEXEC, 0),
 					     fs->ledger.page) == 0);
 	fuse_opt_free_args(&args);
-	passthrough_init(&fs->passthrough, fs->transport.fd, &fs->ledger.page->last_backing_id);
+	passthrough_init(&fs->passthrough, fs->transport.fd, &fs->ledger);
 }
 
 /* As worker.c does. */

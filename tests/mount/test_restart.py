@@ -189,6 +189,36 @@ class Unanswered(CrashTest):
         self.assertEqual(client.stdout.readline(), "set\n")
 
 
+class Forgotten(CrashTest):
+    """Whenever a file is about to be let go, the worker ends."""
+
+    options = ("-o", "fault=.END")
+
+    def ends_worker(self, act):
+        """And another follows."""
+        before = int(self.status()["Restarts"])
+        act()
+        self.served_anew(before)
+
+    def test_what_keeps_a_file_is_let_go_by_the_next(self):
+        """A backing id if it was ever open, else a descriptor of the supervisor's."""
+        path = self.mnt / "x"
+        path.write_bytes(bytes(65536))
+        self.ends_worker(path.unlink)
+        self.assert_memory_is_free()
+        (self.store / "x").write_bytes(bytes(65536))
+        path.stat()
+        self.ends_worker(path.unlink)
+        self.assert_memory_is_free()
+
+    def test_a_control_page(self):
+        path = self.mnt / "x"
+        path.touch()
+        self.ends_worker(lambda: open(self.mnt / ".segfs/ctl/x", "r+b").close())
+        self.ends_worker(path.unlink)
+        self.assert_memory_is_free()
+
+
 class Held(RestartTest):
     """What a user holds when the worker is killed."""
 

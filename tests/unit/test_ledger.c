@@ -391,6 +391,56 @@ START_TEST(node_name_is_whole_or_unknown)
 }
 END_TEST
 
+/* A backing id goes from its record, by way of `closing`, to its end. */
+enum { OF_RECORD, CLOSING, CLOSED };
+
+static void act_close(void *data)
+{
+	ledger_closing(&ledger, 7);
+	find_node(&ledger, 10)->backing_id = 0;
+	ledger_closed(&ledger, 7);
+}
+
+static void look_close(void *data)
+{
+	struct ledger *copy = successor_of(&ledger);
+	int *stage = data, now = CLOSED;
+
+	ck_assert(copy->page->closing[0] == 8 && find_node(copy, 11)->backing_id == 0);
+	if (find_node(copy, 10)->backing_id == 7)
+		now = OF_RECORD;
+	if (copy->page->closing[1] == 7)
+		now = now == OF_RECORD ? -1 : CLOSING;
+	ck_assert(now == *stage || now == *stage + 1);
+	*stage = now;
+}
+
+START_TEST(backing_id_is_of_its_record_or_to_be_closed)
+{
+	int stage = OF_RECORD;
+
+	fill();
+	find_node(&ledger, 10)->backing_id = 7;
+	find_node(&ledger, 11)->backing_id = 8;
+	ledger_closing(&ledger, 8); /* another thread's */
+	ledger_closing(&ledger, 0);
+	each_step(act_close, look_close, &stage);
+	ck_assert_int_eq(stage, CLOSED);
+}
+END_TEST
+
+START_TEST(closing_more_than_there_is_room_for_is_not_noted)
+{
+	for (int id = 1; id <= LEDGER_CLOSING + 1; id++)
+		ledger_closing(&ledger, id);
+	ledger_closed(&ledger, LEDGER_CLOSING + 1);
+	ledger_closed(&ledger, 3);
+	ck_assert_int_eq(ledger.page->closing[2], 0);
+	ledger_closing(&ledger, 1000);
+	ck_assert_int_eq(ledger.page->closing[2], 1000);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("ledger");
@@ -412,6 +462,8 @@ int main(void)
 	tcase_add_test(tests, open_free_is_whole_or_not_at_all);
 	tcase_add_test(tests, node_is_whole_or_not_at_all);
 	tcase_add_test(tests, node_name_is_whole_or_unknown);
+	tcase_add_test(tests, backing_id_is_of_its_record_or_to_be_closed);
+	tcase_add_test(tests, closing_more_than_there_is_room_for_is_not_noted);
 	suite_add_tcase(suite, tests);
 	return run_suite(suite);
 }
