@@ -343,29 +343,44 @@ static uint32_t now_s(void)
 	return (uint32_t)now.tv_sec + 1; /* never 0 */
 }
 
-/* The kernel gives back all it has at once. What is left was counted by a worker that was killed before its
- * answer came, or is on its way. */
 static void doubt(struct node_entry *entry)
 {
 	if (entry->kept->doubted_s == 0)
 		entry->kept->doubted_s = now_s();
 }
 
-bool node_forget(struct node_table *table, uint64_t ino, uint64_t n, struct node *ret_node)
+/* True if those were the last. */
+static bool take_back(struct node_table *table, struct node_entry *entry, uint64_t n, struct node *ret_node)
+{
+	entry->node.n_lookups -= MIN(n, entry->node.n_lookups);
+	keep(entry);
+	if (entry->node.n_lookups > 0)
+		return false;
+	entry_take_out(table, entry, ret_node);
+	return true;
+}
+
+bool node_take_back(struct node_table *table, uint64_t ino, struct node *ret_node)
 {
 	LOCKED(table);
 	struct node_entry *entry = find(table, ino);
 
-	if (!entry || ino == NODE_ROOT)
-		return false;
-	entry->node.n_lookups -= MIN(n, entry->node.n_lookups);
-	keep(entry);
-	if (entry->node.n_lookups > 0) {
+	return entry && ino != NODE_ROOT && take_back(table, entry, 1, ret_node);
+}
+
+/* The kernel gives back all it has at once. What is left was counted by a worker that was killed before its
+ * answer came, or is on its way. */
+bool node_forget(struct node_table *table, uint64_t ino, uint64_t n, struct node *ret_node, bool *ret_doubted)
+{
+	LOCKED(table);
+	struct node_entry *entry = find(table, ino);
+	bool is_known = entry && ino != NODE_ROOT;
+	bool is_gone = is_known && take_back(table, entry, n, ret_node);
+
+	*ret_doubted = is_known && !is_gone;
+	if (*ret_doubted)
 		doubt(entry);
-		return false;
-	}
-	entry_take_out(table, entry, ret_node);
-	return true;
+	return is_gone;
 }
 
 bool node_doubt(struct node_table *table, uint64_t ino, struct node *ret_node)
@@ -391,12 +406,14 @@ void node_trust(struct node_table *table, uint64_t ino)
 		entry->kept->doubted_s = 0;
 }
 
-bool node_is_doubted(struct node_table *table, uint64_t ino)
+int node_doubt_left_s(struct node_table *table, uint64_t ino)
 {
 	LOCKED(table);
 	const struct node_entry *entry = find(table, ino);
 
-	return entry && entry->kept->doubted_s > 0;
+	if (!entry || entry->kept->doubted_s == 0)
+		return NODE_TRUSTED;
+	return NODE_DOUBT_S - (int)MIN(now_s() - entry->kept->doubted_s, (uint32_t)NODE_DOUBT_S);
 }
 
 void node_note_pinned(struct node_table *table, uint64_t ino)

@@ -13,6 +13,7 @@
  * kernel was told of it, but for its rights, and an inotify watch are not. To a worker that takes over, each
  * file thus looks as if it had changed since.
  */
+#include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -101,10 +102,15 @@ bool node_is_shown(struct node_table *table, uint64_t ino, uint64_t parent, cons
 		   int64_t now_ms);
 
 /*
- * The kernel has given back `n` lookups. True if the node is gone: *ret_node is its last state (the name is
- * NULL), and backing id, watch and pin are the caller's to end.
+ * One lookup was counted of which the kernel is not told. True if the node is gone: *ret_node is its last
+ * state (the name is NULL), and backing id, watch and pin are the caller's to end.
  */
-bool node_forget(struct node_table *table, uint64_t ino, uint64_t n, struct node *ret_node);
+bool node_take_back(struct node_table *table, uint64_t ino, struct node *ret_node);
+
+/* The kernel has given back `n` lookups. *ret_doubted: by our count it has more, as in node_doubt(). Else as
+ * node_take_back(). */
+bool node_forget(struct node_table *table, uint64_t ino, uint64_t n, struct node *ret_node,
+		 bool *ret_doubted);
 
 /* The file has lost its last name: keep this descriptor (O_PATH) of it. True if it was taken over. */
 bool node_pin(struct node_table *table, uint64_t ino, int fd);
@@ -159,7 +165,10 @@ ssize_t node_list(struct node_table *table, uint64_t **ret_inos);
  */
 bool node_doubt(struct node_table *table, uint64_t ino, struct node *ret_node);
 void node_trust(struct node_table *table, uint64_t ino);
-bool node_is_doubted(struct node_table *table, uint64_t ino);
+
+/* Seconds until the kernel is to be asked again about a node; NODE_TRUSTED: it is not in doubt. */
+#define NODE_TRUSTED INT_MAX
+int node_doubt_left_s(struct node_table *table, uint64_t ino);
 
 /* The supervisor has a pin of it. */
 void node_note_pinned(struct node_table *table, uint64_t ino);

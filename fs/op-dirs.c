@@ -108,7 +108,7 @@ static size_t add_plus(fuse_req_t req, uint64_t ino, int dir_fd, char *buf, size
 	*any_told |= counted;
 	n = fuse_add_direntry_plus(req, buf, size, dirent->d_name, &entry, dirent->d_off);
 	if (n > size && counted)
-		op_take_back(fs, entry.ino, 1);
+		op_take_back(fs, entry.ino);
 	return n;
 }
 

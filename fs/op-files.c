@@ -224,7 +224,7 @@ static int finish_create(fuse_req_t req, uint64_t parent, int dir, const char *n
 		return r;
 	id = take_up(fs, ret_entry->ino, fd, &st, use);
 	if (id < 0)
-		op_take_back(fs, ret_entry->ino, 1);
+		op_take_back(fs, ret_entry->ino);
 	return id;
 }
 
@@ -251,7 +251,7 @@ static bool is_opened(fuse_req_t req, uint64_t parent, const char *name, struct 
 	fd = op_open_node(fs, ino, O_PATH);
 	if (fd < 0 || op_entry_of(fs, parent, name, fd, ret_entry) < 0)
 		return false;
-	op_take_back(fs, ino, 1);
+	op_take_back(fs, ino);
 	return true;
 }
 

@@ -175,12 +175,23 @@ void op_end_node(struct fs *fs, struct node *node)
 	close_fd(&node->pin);
 }
 
-void op_take_back(struct fs *fs, uint64_t ino, uint64_t n)
+void op_take_back(struct fs *fs, uint64_t ino)
 {
 	struct node node;
 
-	if (node_forget(&fs->nodes, ino, n, &node))
+	if (node_take_back(&fs->nodes, ino, &node))
 		op_end_node(fs, &node);
+}
+
+static void forget_node(struct fs *fs, uint64_t ino, uint64_t n)
+{
+	struct node node;
+	bool doubted;
+
+	if (node_forget(&fs->nodes, ino, n, &node, &doubted))
+		op_end_node(fs, &node);
+	else if (doubted)
+		watch_doubt(fs);
 }
 
 static void forget(struct fs *fs, uint64_t ino, uint64_t n)
@@ -188,9 +199,7 @@ static void forget(struct fs *fs, uint64_t ino, uint64_t n)
 	if (view_is(ino))
 		passthrough_close(&fs->passthrough, view_forget(&fs->views, ino, n));
 	else
-		op_take_back(fs, ino, n);
-	if (node_is_doubted(&fs->nodes, ino))
-		watch_doubt(fs);
+		forget_node(fs, ino, n);
 }
 
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)

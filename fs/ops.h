@@ -48,8 +48,8 @@ int op_entry(struct fs *fs, uint64_t parent, int dir_fd, const char *name,
 	     struct fuse_entry_param *ret_entry);
 /* The same for an open file; a NULL name for one that has none yet. */
 int op_entry_of(struct fs *fs, uint64_t parent, const char *name, int fd, struct fuse_entry_param *ret_entry);
-/* `n` lookups of a node are given back, by FORGET or because the reply never was sent. */
-void op_take_back(struct fs *fs, uint64_t ino, uint64_t n);
+/* One of these is taken back, of which the kernel is not told. */
+void op_take_back(struct fs *fs, uint64_t ino);
 /* End what belongs to a node that is out of the table. */
 void op_end_node(struct fs *fs, struct node *node);
 

@@ -52,33 +52,33 @@ static void wake_pollers(struct fs *fs)
 }
 
 /* First all watches, then all looks: what happens between the two is told. */
-bool succession_settle(struct fs *fs)
+int succession_settle(struct fs *fs)
 {
 	SEGFS_FREE uint64_t *inos = NULL;
 	ssize_t n = node_list(&fs->nodes, &inos);
-	bool in_doubt = false;
+	int left_s = NODE_TRUSTED;
 
 	wake_pollers(fs);
 	for (ssize_t i = 0; i < n; i++)
 		watch(fs, inos[i]);
 	for (ssize_t i = 0; i < n; i++) {
 		refresh(fs, inos[i]);
-		in_doubt |= node_is_doubted(&fs->nodes, inos[i]);
+		left_s = MIN(left_s, node_doubt_left_s(&fs->nodes, inos[i]));
 	}
-	return in_doubt;
+	return left_s;
 }
 
-bool succession_end_doubts(struct fs *fs)
+int succession_end_doubts(struct fs *fs)
 {
 	SEGFS_FREE uint64_t *inos = NULL;
 	ssize_t n = node_list(&fs->nodes, &inos);
-	bool in_doubt = false;
+	int left_s = NODE_TRUSTED;
 
 	for (ssize_t i = 0; i < n; i++) {
-		if (!node_is_doubted(&fs->nodes, inos[i]))
+		if (node_doubt_left_s(&fs->nodes, inos[i]) == NODE_TRUSTED)
 			continue;
 		refresh(fs, inos[i]);
-		in_doubt |= node_is_doubted(&fs->nodes, inos[i]);
+		left_s = MIN(left_s, node_doubt_left_s(&fs->nodes, inos[i]));
 	}
-	return in_doubt;
+	return left_s;
 }

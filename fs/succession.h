@@ -11,9 +11,9 @@
 
 #include "fs.h"
 
-/* True if there are nodes that the kernel seems not to know. */
-bool succession_settle(struct fs *fs);
+/* Seconds until the kernel is to be asked again about nodes that it seems not to know; NODE_TRUSTED: there are
+ * none. */
+int succession_settle(struct fs *fs);
 
-/* Once more about those, NODE_DOUBT_S later: what it still does not know is let go, with its memory. True if
- * some are younger. */
-bool succession_end_doubts(struct fs *fs);
+/* Once more about those: what it still does not know is let go, with its memory. The same of what is left. */
+int succession_end_doubts(struct fs *fs);

@@ -29,9 +29,6 @@
  */
 #define PAUSE_MS 3
 
-/* From a doubt on to its end. */
-#define DOUBTS_MS ((NODE_DOUBT_S + 1) * 1000)
-
 /* The longest that watch_sync() waits. */
 #define SYNC_NS 20000000
 
@@ -248,16 +245,20 @@ static bool pass(struct fs *fs)
 	return !is_stopping(watch);
 }
 
-/* Milliseconds until the doubts that an earlier worker has left can be ended; -1: there are none. */
+/* When so many whole seconds are over; NODE_TRUSTED: never, which is 0. */
+static int64_t due_in(int left_s)
+{
+	return left_s == NODE_TRUSTED ? 0 : lifetimes_now_ms() + (left_s + 1) * 1000;
+}
+
+/* Milliseconds until the first of all doubts can be ended; -1: there are none. */
 static int end_doubts(struct fs *fs, int64_t *due_ms)
 {
-	int64_t now_ms = lifetimes_now_ms();
-
 	if (atomic_exchange(&fs->watch.doubts, false) && *due_ms == 0)
-		*due_ms = now_ms + DOUBTS_MS;
-	if (*due_ms != 0 && *due_ms <= now_ms)
-		*due_ms = succession_end_doubts(fs) ? now_ms + DOUBTS_MS : 0;
-	return *due_ms == 0 ? -1 : (int)(*due_ms - now_ms);
+		*due_ms = due_in(NODE_DOUBT_S);
+	if (*due_ms != 0 && *due_ms <= lifetimes_now_ms())
+		*due_ms = due_in(succession_end_doubts(fs));
+	return *due_ms == 0 ? -1 : (int)MAX(*due_ms - lifetimes_now_ms(), 0);
 }
 
 void watch_doubt(struct fs *fs)
@@ -273,8 +274,8 @@ static void *run(void *data)
 	int64_t due_ms = 0; /* of end_doubts(); 0: never */
 
 	pthread_setname_np(pthread_self(), WATCH_THREAD);
-	if (watch->takes_over && succession_settle(fs))
-		due_ms = lifetimes_now_ms() + DOUBTS_MS;
+	if (watch->takes_over)
+		due_ms = due_in(succession_settle(fs));
 	do {
 		wait_for(watch->wake, -1, PAUSE_MS);
 		wait_for(watch->wake, watch->inotify, end_doubts(fs, &due_ms));
