@@ -410,10 +410,12 @@ int node_doubt_left_s(struct node_table *table, uint64_t ino)
 {
 	LOCKED(table);
 	const struct node_entry *entry = find(table, ino);
+	uint32_t age_s;
 
 	if (!entry || entry->kept->doubted_s == 0)
 		return NODE_TRUSTED;
-	return NODE_DOUBT_S - (int)MIN(now_s() - entry->kept->doubted_s, (uint32_t)NODE_DOUBT_S);
+	age_s = now_s() - entry->kept->doubted_s;
+	return age_s < NODE_DOUBT_S ? NODE_DOUBT_S - (int)age_s : 0;
 }
 
 void node_note_pinned(struct node_table *table, uint64_t ino)

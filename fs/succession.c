@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 
 #include "ops.h"
 #include "util.h"
@@ -19,26 +20,39 @@ static void watch(struct fs *fs, uint64_t ino)
 		watch_add(fs, ino, fd);
 }
 
+/* A name that has gone meanwhile is dropped, which lets go of the file and so of its memory (watch.c). */
+static void refresh_name(struct fs *fs, uint64_t parent, const char *name)
+{
+	SEGFS_CLOSE int dir = node_open(&fs->nodes, &fs->store, parent, O_PATH | O_DIRECTORY);
+	struct stat st;
+
+	if (dir >= 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+		fuse_lowlevel_notify_inval_entry(fs->session, parent, name, strlen(name));
+	else
+		transport_expire_entry(&fs->transport, parent, name);
+}
+
 /*
  * Let the kernel ask again for a node and its name. What it does not know is by now only in the ledger:
- * nobody has it open, and its backing id need not keep its memory.
+ * nobody has it open, and its backing id need not keep its memory. Returns what node_doubt_left_s() does.
  */
-static void refresh(struct fs *fs, uint64_t ino)
+static int refresh(struct fs *fs, uint64_t ino)
 {
 	SEGFS_FREE char *name = NULL;
 	struct node node;
 
 	if (node_get_named(&fs->nodes, ino, &node, &name) < 0)
-		return;
+		return NODE_TRUSTED;
 	if (name)
-		transport_expire_entry(&fs->transport, node.parent, name);
+		refresh_name(fs, node.parent, name);
 	if (fuse_lowlevel_notify_inval_inode(fs->session, ino, -1, 0) != -ENOENT) {
 		node_trust(&fs->nodes, ino);
-		return;
+		return NODE_TRUSTED;
 	}
 	passthrough_retire(&fs->passthrough, &fs->nodes, ino);
 	if (node_doubt(&fs->nodes, ino, &node))
 		op_end_node(fs, &node);
+	return node_doubt_left_s(&fs->nodes, ino);
 }
 
 /* An earlier worker can tell nobody any more of what he polls. */
@@ -56,14 +70,14 @@ int succession_settle(struct fs *fs)
 {
 	SEGFS_FREE uint64_t *inos = NULL;
 	ssize_t n = node_list(&fs->nodes, &inos);
-	int left_s = NODE_TRUSTED;
+	int left_s = NODE_TRUSTED, next_s;
 
 	wake_pollers(fs);
 	for (ssize_t i = 0; i < n; i++)
 		watch(fs, inos[i]);
 	for (ssize_t i = 0; i < n; i++) {
-		refresh(fs, inos[i]);
-		left_s = MIN(left_s, node_doubt_left_s(&fs->nodes, inos[i]));
+		next_s = refresh(fs, inos[i]);
+		left_s = MIN(left_s, next_s);
 	}
 	return left_s;
 }
@@ -72,13 +86,13 @@ int succession_end_doubts(struct fs *fs)
 {
 	SEGFS_FREE uint64_t *inos = NULL;
 	ssize_t n = node_list(&fs->nodes, &inos);
-	int left_s = NODE_TRUSTED;
+	int left_s = NODE_TRUSTED, next_s;
 
 	for (ssize_t i = 0; i < n; i++) {
 		if (node_doubt_left_s(&fs->nodes, inos[i]) == NODE_TRUSTED)
 			continue;
-		refresh(fs, inos[i]);
-		left_s = MIN(left_s, node_doubt_left_s(&fs->nodes, inos[i]));
+		next_s = refresh(fs, inos[i]);
+		left_s = MIN(left_s, next_s);
 	}
 	return left_s;
 }

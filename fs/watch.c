@@ -254,11 +254,14 @@ static int64_t due_in(int left_s)
 /* Milliseconds until the first of all doubts can be ended; -1: there are none. */
 static int end_doubts(struct fs *fs, int64_t *due_ms)
 {
+	int64_t left_ms;
+
 	if (atomic_exchange(&fs->watch.doubts, false) && *due_ms == 0)
 		*due_ms = due_in(NODE_DOUBT_S);
 	if (*due_ms != 0 && *due_ms <= lifetimes_now_ms())
 		*due_ms = due_in(succession_end_doubts(fs));
-	return *due_ms == 0 ? -1 : (int)MAX(*due_ms - lifetimes_now_ms(), 0);
+	left_ms = *due_ms - lifetimes_now_ms();
+	return *due_ms == 0 ? -1 : (int)MAX(left_ms, 0);
 }
 
 void watch_doubt(struct fs *fs)

@@ -400,6 +400,13 @@ class Behind(RestartTest):
         eventually(lambda: (self.mnt / "mode").stat().st_mode & 0o777 == 0o600, what="the mode")
         self.assertEqual(sorted(os.listdir(self.mnt)), ["grown", "made", "mode", "new", "replaced"])
 
+    def test_the_memory_of_what_is_removed_is_free(self):
+        """Though nobody asks for it by its name."""
+        (self.mnt / "x").write_bytes(bytes(65536))
+        with self.without_worker():
+            os.unlink(self.store / "x")
+        self.assert_memory_is_free()
+
     def test_changes_after_it_are_seen_as_before(self):
         os.mkdir(self.mnt / "d")
         (self.mnt / "d/x").write_text("x")
