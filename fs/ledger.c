@@ -82,6 +82,7 @@ static void push_node(struct ledger *ledger, struct ledger_node *node)
 {
 	node->parent = ledger->free_node;
 	ledger->free_node = (uint32_t)(node - ledger->nodes) + 1;
+	ledger->n_free_nodes++;
 }
 
 static void push_open(struct ledger *ledger, struct ledger_open *open)
@@ -92,7 +93,7 @@ static void push_open(struct ledger *ledger, struct ledger_open *open)
 
 static bool is_closing(const struct ledger_page *page, int32_t backing_id)
 {
-	for (size_t i = 0; i < LEDGER_CLOSING; i++)
+	for (size_t i = 0; i < LEDGER_THREADS; i++)
 		if (page->closing[i] == backing_id)
 			return true;
 	return false;
@@ -104,7 +105,7 @@ static void take_closing(struct ledger *ledger)
 	struct ledger_node *node;
 	int32_t any = 0;
 
-	for (size_t i = 0; i < LEDGER_CLOSING; i++)
+	for (size_t i = 0; i < LEDGER_THREADS; i++)
 		any |= ledger->page->closing[i];
 	for (uint32_t at = 0; any && (node = ledger_node_next(ledger, &at));)
 		if (is_closing(ledger->page, node->backing_id))
@@ -116,14 +117,14 @@ void ledger_closing(struct ledger *ledger, int32_t backing_id)
 {
 	int32_t none = 0;
 
-	for (size_t i = 0; backing_id > 0 && i < LEDGER_CLOSING; i++, none = 0)
+	for (size_t i = 0; backing_id > 0 && i < LEDGER_THREADS; i++, none = 0)
 		if (atomic_compare_exchange_strong(&ledger->page->closing[i], &none, backing_id))
 			return;
 }
 
 void ledger_closed(struct ledger *ledger, int32_t backing_id)
 {
-	for (size_t i = 0; i < LEDGER_CLOSING; i++) {
+	for (size_t i = 0; i < LEDGER_THREADS; i++) {
 		if (ledger->page->closing[i] != backing_id)
 			continue;
 		ledger->page->closing[i] = 0;
@@ -153,6 +154,7 @@ struct ledger_node *ledger_node_new(struct ledger *ledger)
 	if (ledger->free_node) {
 		node = &ledger->nodes[ledger->free_node - 1];
 		ledger->free_node = (uint32_t)node->parent;
+		ledger->n_free_nodes--;
 	} else if (ledger->page->n_nodes < LEDGER_NODES) {
 		node = &ledger->nodes[ledger->page->n_nodes++];
 	}
@@ -162,6 +164,16 @@ struct ledger_node *ledger_node_new(struct ledger *ledger)
 	memset((char *)node + sizeof(node->id), 0, sizeof(*node) - sizeof(node->id));
 	node->name_len = LEDGER_NAME_NONE;
 	return node;
+}
+
+bool ledger_has_room(struct ledger *ledger)
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&ledger->lock);
+	n = LEDGER_NODES - ledger->page->n_nodes + ledger->n_free_nodes;
+	pthread_mutex_unlock(&ledger->lock);
+	return n >= LEDGER_THREADS;
 }
 
 void ledger_node_free(struct ledger *ledger, struct ledger_node *node)

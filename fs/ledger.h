@@ -30,7 +30,7 @@
 #define LEDGER_INIT_MAX	 256
 #define LEDGER_OPCODES	 64
 #define LEDGER_SLOTS	 4096
-#define LEDGER_CLOSING	 256 /* as many as threads may close backing ids at once */
+#define LEDGER_THREADS	 300 /* more than a worker has */
 #define LEDGER_NODES	 (1u << 24)
 #define LEDGER_OPENS	 ((1u << 22) - 2)
 #define LEDGER_NAME_MAX	 60 /* longer names are not kept; the kernel is not to cache them (op-names.c) */
@@ -86,7 +86,7 @@ struct ledger_page {
 	_Atomic bool sleeps;			 /* the supervisor does, until LINK_WAKE */
 	_Atomic uint32_t n_workers;		 /* that have been started, this one too */
 	_Atomic int32_t last_backing_id;	 /* that was noted on a node */
-	_Atomic int32_t closing[LEDGER_CLOSING]; /* ledger_closing(); 0: none */
+	_Atomic int32_t closing[LEDGER_THREADS]; /* ledger_closing(); 0: none */
 	_Atomic uint32_t n_nodes, n_opens;	 /* records that have ever been in use */
 	_Atomic uint64_t n_resent, longest_stall_ns;
 	_Atomic uint64_t n_removed[SEGFS_TTL + 1]; /* segments at the end of their lifetimes, by these */
@@ -100,6 +100,7 @@ struct ledger {
 	struct ledger_open *opens;     /* behind the nodes */
 	pthread_mutex_t lock;	       /* of the free lists */
 	uint32_t free_node, free_open; /* index + 1; 0: none */
+	uint32_t n_free_nodes;
 };
 
 /* A new one, as a descriptor to be handed on. 0 or -errno. */
@@ -121,6 +122,8 @@ void ledger_closed(struct ledger *ledger, int32_t backing_id);
 
 /* A free record; it is in use once its id is written. NULL: there are too many. */
 struct ledger_node *ledger_node_new(struct ledger *ledger);
+/* May each thread have one more? */
+bool ledger_has_room(struct ledger *ledger);
 /* Takes NULL. */
 void ledger_node_free(struct ledger *ledger, struct ledger_node *node);
 void ledger_node_name(struct ledger_node *node, uint64_t parent, const char *name);

@@ -259,10 +259,13 @@ static bool is_opened(fuse_req_t req, uint64_t parent, const char *name, struct 
  * open again: O_PATH. */
 static int create(fuse_req_t req, int dir, const char *name, mode_t mode, int flags, bool *ret_is_new)
 {
-	int fd = op_open_made(req, dir, name, S_IFREG);
+	int fd = op_open_made(req, dir, name, S_IFREG), r;
 
 	*ret_is_new = true;
-	return fd == -ENOENT ? create_as_caller(req, dir, name, mode, flags, ret_is_new) : fd;
+	if (fd != -ENOENT)
+		return fd;
+	r = op_check_room(fs_of(req));
+	return r < 0 ? r : create_as_caller(req, dir, name, mode, flags, ret_is_new);
 }
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)

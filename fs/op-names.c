@@ -62,7 +62,16 @@ static void complain_once(void)
 
 	if (!atomic_flag_test_and_set(&done))
 		log_error("more than %u files are in use at once: further ones are refused (ENFILE)",
-			  LEDGER_NODES - 1);
+			  LEDGER_NODES - LEDGER_THREADS);
+}
+
+/* Asked before anything is made: what is refused afterwards would be there all the same. */
+int op_check_room(struct fs *fs)
+{
+	if (ledger_has_room(&fs->ledger))
+		return 0;
+	complain_once();
+	return -ENFILE;
 }
 
 static int remember(struct fs *fs, uint64_t parent, const char *name, const struct found *found,
@@ -267,8 +276,12 @@ static int make_as_caller(fuse_req_t req, int dir, const char *name, const struc
 static int make_once(fuse_req_t req, int dir, const char *name, const struct new_file *file)
 {
 	SEGFS_CLOSE int made = op_open_made(req, dir, name, file->mode & S_IFMT);
+	int r = MIN(made, 0);
 
-	return made == -ENOENT ? make_as_caller(req, dir, name, file) : MIN(made, 0);
+	if (r != -ENOENT)
+		return r;
+	r = op_check_room(fs_of(req));
+	return r < 0 ? r : make_as_caller(req, dir, name, file);
 }
 
 /* Found by its name, it may no longer be what was made: nothing is noted on the file of somebody else. */

@@ -48,6 +48,8 @@ int op_entry(struct fs *fs, uint64_t parent, int dir_fd, const char *name,
 	     struct fuse_entry_param *ret_entry);
 /* The same for an open file; a NULL name for one that has none yet. */
 int op_entry_of(struct fs *fs, uint64_t parent, const char *name, int fd, struct fuse_entry_param *ret_entry);
+/* 0, or -ENFILE: a new file could not be remembered, and shall not be made. */
+int op_check_room(struct fs *fs);
 /* One of these is taken back, of which the kernel is not told. */
 void op_take_back(struct fs *fs, uint64_t ino);
 /* End what belongs to a node that is out of the table. */

@@ -74,7 +74,7 @@ static void end_closing(const struct passthrough *passthrough)
 {
 	const struct ledger_page *page = passthrough->ledger->page;
 
-	for (size_t i = 0; i < LEDGER_CLOSING; i++)
+	for (size_t i = 0; i < LEDGER_THREADS; i++)
 		if (page->closing[i])
 			end(passthrough, page->closing[i]);
 }

@@ -32,7 +32,7 @@ static inline struct ledger *successor_of(const struct ledger *ledger)
 	memcpy(copy.page, ledger->page, offsetof(struct ledger_page, slots[COPIED]));
 	memcpy(copy.nodes, ledger->nodes, sizeof(*copy.nodes) * COPIED);
 	memcpy(copy.opens, ledger->opens, sizeof(*copy.opens) * COPIED);
-	copy.free_node = copy.free_open = 0;
+	copy.free_node = copy.free_open = copy.n_free_nodes = 0;
 	ledger_take_over(&copy);
 	return &copy;
 }

@@ -106,6 +106,21 @@ START_TEST(node_new_beyond_the_last_record_is_none)
 }
 END_TEST
 
+START_TEST(room_is_there_while_each_thread_may_have_a_node)
+{
+	struct ledger_node *node = add_node(&ledger, 5, "name");
+
+	ledger.page->n_nodes = LEDGER_NODES - LEDGER_THREADS;
+	ck_assert(ledger_has_room(&ledger));
+	add_node(&ledger, 6, "other");
+	ck_assert(!ledger_has_room(&ledger));
+	ledger_node_free(&ledger, node);
+	ck_assert(ledger_has_room(&ledger));
+	add_node(&ledger, 7, "again");
+	ck_assert(!ledger_has_room(&ledger));
+}
+END_TEST
+
 START_TEST(node_name_keeps_what_has_room)
 {
 	struct ledger_node *node = ledger_node_new(&ledger);
@@ -431,9 +446,9 @@ END_TEST
 
 START_TEST(closing_more_than_there_is_room_for_is_not_noted)
 {
-	for (int id = 1; id <= LEDGER_CLOSING + 1; id++)
+	for (int id = 1; id <= LEDGER_THREADS + 1; id++)
 		ledger_closing(&ledger, id);
-	ledger_closed(&ledger, LEDGER_CLOSING + 1);
+	ledger_closed(&ledger, LEDGER_THREADS + 1);
 	ledger_closed(&ledger, 3);
 	ck_assert_int_eq(ledger.page->closing[2], 0);
 	ledger_closing(&ledger, 1000);
@@ -451,6 +466,7 @@ int main(void)
 	tcase_add_test(tests, ledger_map_of_another_layout_is_refused);
 	tcase_add_test(tests, node_new_begins_empty_whatever_the_record_held);
 	tcase_add_test(tests, node_new_beyond_the_last_record_is_none);
+	tcase_add_test(tests, room_is_there_while_each_thread_may_have_a_node);
 	tcase_add_test(tests, node_name_keeps_what_has_room);
 	tcase_add_test(tests, open_is_found_by_its_request_and_by_its_handle);
 	tcase_add_test(tests, open_of_a_handle_that_has_ended_is_none);
