@@ -11,8 +11,8 @@
 
 #include "fs.h"
 
-/* Seconds until the kernel is to be asked again about nodes that it seems not to know; NODE_TRUSTED: there are
- * none. */
+/* Seconds until the kernel is to be asked again about nodes that it seems not to know; NODE_TRUSTED: there
+ * are none. */
 int succession_settle(struct fs *fs);
 
 /* Once more about those: what it still does not know is let go, with its memory. The same of what is left. */
