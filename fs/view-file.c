@@ -395,13 +395,17 @@ struct read_job {
 	off_t offset;
 };
 
-/* What was shorter ends where it did. */
-static void cut(struct fs *fs, uint64_t handle, struct view_file *file)
+/* What was shorter ends where it did, unless it is read from its beginning. */
+static void cut(struct fs *fs, const struct read_job *read)
 {
-	const struct ledger_open *open = ledger_open_of(&fs->ledger, handle);
+	struct ledger_open *open = ledger_open_of(&fs->ledger, read->handle);
+	struct view_file *file = read->file;
 
-	if (open && file->kind != VIEW_NPY)
-		file->n_bytes = MIN(file->n_bytes, open->note);
+	if (!open || file->kind == VIEW_NPY)
+		return;
+	if (read->offset == 0)
+		open->note = file->n_bytes;
+	file->n_bytes = MIN(file->n_bytes, open->note);
 }
 
 /* Another READ of the same may have been quicker. */
@@ -414,7 +418,7 @@ static int restore(fuse_req_t req, struct read_job *read, struct view_file **ret
 	if (r < 0)
 		return r;
 	if (!known) {
-		cut(fs, read->handle, read->file);
+		cut(fs, read);
 		known = opened_restore(&fs->opened, read->handle, read->file, end_file);
 		if (known == read->file)
 			read->file = NULL; /* the table's now */

@@ -292,6 +292,16 @@ class Held(RestartTest):
                 rest = b"".join(iter(lambda: file.read(65536), b""))
                 self.assertEqual(begin + rest, (self.mnt / ".segfs" / view).read_bytes())
 
+    def test_a_view_that_is_longer_when_it_is_made_anew(self):
+        """Nothing of it has been read yet: it is whole."""
+        for i in range(9):
+            (self.mnt / f"{i}").touch()
+        with open(self.mnt / ".segfs/list", "rb", buffering=0) as file:
+            (self.mnt / "9").touch()
+            self.kill_worker()
+            self.assertEqual(len(file.read(65536).splitlines()), len((self.mnt / ".segfs/list").read_bytes().splitlines()))
+            self.assertEqual(file.read(65536), b"")
+
     def test_a_directory_of_views_that_is_open(self):
         for name in "abc":
             (self.mnt / name).write_bytes(b"x")
