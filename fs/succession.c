@@ -20,10 +20,30 @@ static void watch(struct fs *fs, uint64_t ino)
 		watch_add(fs, ino, fd);
 }
 
-/* A name that has gone meanwhile is dropped, which lets go of the file and so of its memory (watch.c). */
-static void refresh_name(struct fs *fs, uint64_t parent, const char *name)
+/* The directory of the last name, open (O_PATH): names of one mostly come in a row. */
+struct place {
+	uint64_t ino;
+	int fd; /* owned, -1: none */
+};
+
+static void leave(struct place *place)
 {
-	SEGFS_CLOSE int dir = node_open(&fs->nodes, &fs->store, parent, O_PATH | O_DIRECTORY);
+	close_fd(&place->fd);
+}
+
+static int enter(struct fs *fs, struct place *place, uint64_t ino)
+{
+	if (place->fd < 0 || place->ino != ino) {
+		leave(place);
+		*place = (struct place){ino, node_open(&fs->nodes, &fs->store, ino, O_PATH | O_DIRECTORY)};
+	}
+	return place->fd;
+}
+
+/* A name that has gone meanwhile is dropped, which lets go of the file and so of its memory (watch.c). */
+static void refresh_name(struct fs *fs, struct place *place, uint64_t parent, const char *name)
+{
+	int dir = enter(fs, place, parent);
 	struct stat st;
 
 	if (dir >= 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
@@ -36,7 +56,7 @@ static void refresh_name(struct fs *fs, uint64_t parent, const char *name)
  * Let the kernel ask again for a node and its name. What it does not know is by now only in the ledger:
  * nobody has it open, and its backing id need not keep its memory. Returns what node_doubt_left_s() does.
  */
-static int refresh(struct fs *fs, uint64_t ino)
+static int refresh(struct fs *fs, struct place *place, uint64_t ino)
 {
 	SEGFS_FREE char *name = NULL;
 	struct node node;
@@ -44,7 +64,7 @@ static int refresh(struct fs *fs, uint64_t ino)
 	if (node_get_named(&fs->nodes, ino, &node, &name) < 0)
 		return NODE_TRUSTED;
 	if (name)
-		refresh_name(fs, node.parent, name);
+		refresh_name(fs, place, node.parent, name);
 	if (fuse_lowlevel_notify_inval_inode(fs->session, ino, -1, 0) != -ENOENT) {
 		node_trust(&fs->nodes, ino);
 		return NODE_TRUSTED;
@@ -70,13 +90,14 @@ int succession_settle(struct fs *fs)
 {
 	SEGFS_FREE uint64_t *inos = NULL;
 	ssize_t n = node_list(&fs->nodes, &inos);
+	SEGFS_CLEANUP(leave) struct place place = {.fd = -1};
 	int left_s = NODE_TRUSTED, next_s;
 
 	wake_pollers(fs);
 	for (ssize_t i = 0; i < n; i++)
 		watch(fs, inos[i]);
 	for (ssize_t i = 0; i < n; i++) {
-		next_s = refresh(fs, inos[i]);
+		next_s = refresh(fs, &place, inos[i]);
 		left_s = MIN(left_s, next_s);
 	}
 	return left_s;
@@ -86,12 +107,13 @@ int succession_end_doubts(struct fs *fs)
 {
 	SEGFS_FREE uint64_t *inos = NULL;
 	ssize_t n = node_list(&fs->nodes, &inos);
+	SEGFS_CLEANUP(leave) struct place place = {.fd = -1};
 	int left_s = NODE_TRUSTED, next_s;
 
 	for (ssize_t i = 0; i < n; i++) {
 		if (node_doubt_left_s(&fs->nodes, inos[i]) == NODE_TRUSTED)
 			continue;
-		next_s = refresh(fs, inos[i]);
+		next_s = refresh(fs, &place, inos[i]);
 		left_s = MIN(left_s, next_s);
 	}
 	return left_s;
