@@ -16,6 +16,9 @@
 struct node_entry {
 	struct node node;
 	struct ledger_node *kept; /* the same for a worker that takes over, the entry's */
+	bool inherited;		  /* node_end_inheritance() is still to come */
+	uint64_t former_parent;	  /* where it was called that */
+	char *former;		  /* its name when this worker took over, if it has another since; owned */
 	UT_hash_handle hh;	  /* by node.ino */
 	UT_hash_handle hh_watch;  /* by node.watch */
 };
@@ -95,6 +98,7 @@ static void entry_free(struct node_table *table, struct node_entry *entry)
 	ledger_node_free(table->ledger, entry->kept);
 	close_fd(&entry->node.pin);
 	free(entry->node.name);
+	free(entry->former);
 	free(entry);
 }
 
@@ -128,6 +132,7 @@ static int restore_node(struct node_table *table, struct ledger_node *kept)
 	if (!entry)
 		return -ENOMEM;
 	entry->kept = kept;
+	entry->inherited = true;
 	node = &entry->node;
 	node->n_lookups = kept->n_lookups;
 	node->parent = kept->parent;
@@ -243,22 +248,31 @@ int node_get_named(struct node_table *table, uint64_t ino, struct node *ret_node
 	return 0;
 }
 
+static void drop_name(struct node_entry *entry, uint64_t parent)
+{
+	if (entry->inherited && !entry->former) {
+		entry->former_parent = parent;
+		entry->former = steal_pointer(&entry->node.name);
+	}
+	free_pointer(&entry->node.name);
+}
+
 /* An unchanged name, by far the commonest case, costs no allocation. */
 static int entry_move(struct node_entry *entry, uint64_t parent, const char *name)
 {
 	char *copy = NULL;
 
-	bool same_parent = entry->node.parent == parent;
+	uint64_t old_parent = entry->node.parent;
 
 	entry->node.parent = parent;
-	if (name && entry->node.name && !strcmp(name, entry->node.name) && same_parent)
+	if (name && entry->node.name && !strcmp(name, entry->node.name) && old_parent == parent)
 		return 0;
 	if (name) {
 		copy = strdup(name);
 		if (!copy)
 			return -ENOMEM;
 	}
-	free(entry->node.name);
+	drop_name(entry, old_parent);
 	entry->node.name = copy;
 	ledger_node_name(entry->kept, parent, copy);
 	return 0;
@@ -477,6 +491,18 @@ void node_unname(struct node_table *table, uint64_t ino, uint64_t parent, const 
 
 	if (is_known_as(entry, parent, name))
 		entry_move(entry, parent, NULL);
+}
+
+char *node_end_inheritance(struct node_table *table, uint64_t ino, uint64_t *ret_parent)
+{
+	LOCKED(table);
+	struct node_entry *entry = find(table, ino);
+
+	if (!entry)
+		return NULL;
+	entry->inherited = false;
+	*ret_parent = entry->former_parent;
+	return steal_pointer(&entry->former);
 }
 
 void node_settle_name(struct node_table *table, uint64_t ino)

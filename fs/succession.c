@@ -85,6 +85,16 @@ static void wake_pollers(struct fs *fs)
 			transport_notify_poll(&fs->transport, open->poll);
 }
 
+/* A request may have been quicker, and have found the file by another name. */
+static void refresh_former(struct fs *fs, struct place *place, uint64_t ino)
+{
+	uint64_t parent;
+	SEGFS_FREE char *name = node_end_inheritance(&fs->nodes, ino, &parent);
+
+	if (name)
+		refresh_name(fs, place, parent, name);
+}
+
 /* First all watches, then all looks: what happens between the two is told. */
 int succession_settle(struct fs *fs)
 {
@@ -98,6 +108,7 @@ int succession_settle(struct fs *fs)
 		watch(fs, inos[i]);
 	for (ssize_t i = 0; i < n; i++) {
 		next_s = refresh(fs, &place, inos[i]);
+		refresh_former(fs, &place, inos[i]);
 		left_s = MIN(left_s, next_s);
 	}
 	return left_s;

@@ -417,6 +417,19 @@ class Behind(RestartTest):
             os.unlink(self.store / "x")
         self.assert_memory_is_free()
 
+    def test_a_former_name_ends_though_the_new_one_is_asked_for_first(self):
+        """Before the next worker has gone through all that the kernel knows."""
+        for i in range(4000):
+            (self.store / f"{i}").touch()
+            (self.mnt / f"{i}").stat()
+        (self.mnt / "x").write_bytes(bytes(65536))
+        with self.without_worker():
+            os.rename(self.store / "x", self.store / "y")
+            finder = subprocess.Popen(["stat", self.mnt / "y"], stdout=subprocess.DEVNULL)
+            eventually(lambda: "request_wait" in pathlib.Path(f"/proc/{finder.pid}/wchan").read_text(), what="the request")
+        self.assertEqual(finder.wait(20), 0)
+        eventually(lambda: not (self.mnt / "x").exists(), 5, "the end of the former name")
+
     def test_changes_after_it_are_seen_as_before(self):
         os.mkdir(self.mnt / "d")
         (self.mnt / "d/x").write_text("x")
