@@ -3,6 +3,7 @@
 /* segfs(8): from the command line to a supervisor, or to a worker of one. Read next: supervisor.h, worker.h.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,11 +38,23 @@ static int run_worker(const struct options *options)
 	return worker_run(options, &link);
 }
 
+/*
+ * Threads answer whichever request comes, so what one has allocated another frees: with an arena for each of
+ * them, all creep up for hours to what the largest has needed. And they allocate little.
+ */
+static void use_one_arena(void)
+{
+#ifdef M_ARENA_MAX /* glibc */
+	mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
 	int status;
 
+	use_one_arena();
 	switch (options_parse(argc, argv, &options)) {
 	case OPTIONS_DONE:
 		return EXIT_SUCCESS;

@@ -110,7 +110,7 @@ class Behind(MountTest):
         time.sleep(0.01)
         os.kill(worker, signal.SIGCONT)
         self.assertEqual(finder.wait(20), 0)
-        eventually(lambda: not (self.mnt / "x").exists(), 5, "the end of the former name")
+        eventually(lambda: not (self.mnt / "x").exists(), 20, "the end of the former name")
 
     def test_open_sees_a_deleted_file(self):
         path = self.mnt / "x"
