@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "suite.h"
 #include "util.h"
@@ -21,6 +22,19 @@ static void in_top(const char *command)
 
 	snprintf(text, sizeof(text), "cd %s && %s", top, command);
 	ck_assert_int_eq(system(text), 0);
+}
+
+/* What somebody does between a look at a name and its change, once; NULL: nothing. */
+static const char *before_rename;
+
+/* In the libc's place. */
+int renameat2(int old_dir, const char *old, int new_dir, const char *new, unsigned flags)
+{
+	const char *command = steal_pointer(&before_rename);
+
+	if (command)
+		in_top(command);
+	return (int)syscall(SYS_renameat2, old_dir, old, new_dir, new, flags);
 }
 
 static bool exists(const char *path)
@@ -133,6 +147,20 @@ START_TEST(hide_of_a_name_that_means_another_file_is_refused)
 }
 END_TEST
 
+START_TEST(hide_of_a_name_that_comes_to_mean_another_file_leaves_it_that_name)
+{
+	struct claim claim = take("d/x");
+
+	ck_assert_int_eq(claim_locate(&store, &claim), 0);
+	before_rename = "mv store/d/x store/d/y && echo other >store/d/x";
+	ck_assert_int_eq(claim_hide(&claim), -EAGAIN);
+	ck_assert_ptr_null(before_rename);
+	claim_release(&claim);
+	in_top("grep -q other store/d/x && grep -q mine store/d/y");
+	ck_assert(!exists("store/d/" CLAIM_HIDDEN "x"));
+}
+END_TEST
+
 START_TEST(remove_of_what_was_exchanged_is_refused)
 {
 	struct claim claim = take("d/x");
@@ -174,6 +202,7 @@ int main(void)
 	tcase_add_test(tests, open_beneath_leads_nowhere_else);
 	tcase_add_test(tests, remove_of_a_directory_that_became_a_symlink_stays_in_the_store);
 	tcase_add_test(tests, hide_of_a_name_that_means_another_file_is_refused);
+	tcase_add_test(tests, hide_of_a_name_that_comes_to_mean_another_file_leaves_it_that_name);
 	tcase_add_test(tests, remove_of_what_was_exchanged_is_refused);
 	tcase_add_test(tests, take_of_what_is_in_use_is_refused);
 	suite_add_tcase(suite, tests);
