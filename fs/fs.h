@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * One mount: what all parts of a worker share. Made by worker.c, the userdata of the FUSE session, alive
+ * One mount: what all parts of a worker share. Made by assembly.c, the userdata of the FUSE session, alive
  * until the last thread has ended.
  */
 #include <fuse_lowlevel.h>

@@ -5,7 +5,6 @@
 #include "worker.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -13,58 +12,21 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
+#include "assembly.h"
 #include "background.h"
 #include "confine.h"
 #include "crash.h"
-#include "devices.h"
-#include "fresh.h"
 #include "fs.h"
 #include "huge.h"
 #include "link.h"
 #include "log.h"
 #include "mount.h"
-#include "ops.h"
 #include "shield.h"
 #include "util.h"
 
 static bool is_first(const struct fs *fs)
 {
 	return !fs->ledger.page->attached;
-}
-
-static int init_nodes(struct fs *fs)
-{
-	struct segfs_handle handle;
-	struct told told;
-	struct stat st;
-	int r;
-
-	if (fstat(fs->store.root_fd, &st) < 0)
-		return -errno;
-	r = segfs_store_handle(fs->store.root_fd, &handle);
-	if (r < 0)
-		return r;
-	told = fresh_look(fs->store.root_fd, &st);
-	r = node_table_init(&fs->nodes, st.st_ino, &handle, &told, &fs->ledger);
-	return r < 0 ? r : view_table_init(&fs->views, &fs->ledger);
-}
-
-/* The session closes its descriptor, the supervisor's stays. */
-static int open_session(struct fs *fs, int fuse_fd)
-{
-	char name[] = "segfs", debug[] = "-d", *argv[] = {name, debug, NULL};
-	struct fuse_args args = FUSE_ARGS_INIT(fs->options.debug ? 2 : 1, argv);
-	int fd = fcntl(fuse_fd, F_DUPFD_CLOEXEC, 0);
-	int r = fd < 0 ? -errno : 0;
-
-	if (r < 0)
-		return r;
-	fs->session = fuse_session_new(&args, &ops, sizeof(ops), fs);
-	fuse_opt_free_args(&args);
-	r = fs->session ? transport_attach(&fs->transport, fs->session, fd, fs->ledger.page) : -ENOMEM;
-	if (r < 0)
-		close(fd);
-	return r;
 }
 
 /* The kernel's first request, INIT, says what it can do. Nothing else is asked before it is answered. */
@@ -107,17 +69,7 @@ static int start_threads(struct fs *fs)
 {
 	int r;
 
-	r = sweep_start(fs);
-	if (r == 0)
-		r = watch_start(fs);
-	if (r == 0)
-		r = slow_lane_start(fs);
-	if (r == 0)
-		r = reaper_start(fs);
-	if (r == 0)
-		r = promoter_start(fs);
-	if (r == 0)
-		r = events_start(fs);
+	r = assembly_start(fs);
 	if (r == 0)
 		r = workers_start(fs, fs->options.threads);
 	if (r < 0)
@@ -193,13 +145,7 @@ static int start(struct fs *fs, const struct link *link)
 {
 	int r;
 
-	ledger_take_over(&fs->ledger);
-	opened_init(&fs->opened, ++fs->ledger.page->n_workers);
-	r = init_nodes(fs);
-	if (r == 0)
-		r = devices_init(fs, mount_device(link->mount));
-	if (r == 0)
-		r = open_session(fs, link->fuse);
+	r = assembly_open(fs, mount_device(link->mount), link->fuse);
 	if (r == 0)
 		r = shake_hands(fs);
 	if (r == 0)
@@ -213,26 +159,6 @@ static int start(struct fs *fs, const struct link *link)
 	if (r == 0)
 		r = start_threads(fs);
 	return r < 0 ? r : attach(fs, link->mount);
-}
-
-/* Ends whatever has been started, in reverse. */
-static void tear_down(struct fs *fs)
-{
-	workers_stop(fs);
-	promoter_stop(fs);
-	reaper_stop(fs);
-	watch_stop(fs);
-	slow_lane_stop(fs);
-	sweep_stop(fs);
-	events_stop(fs);
-	if (fs->session)
-		fuse_session_destroy(fs->session);
-	node_table_destroy(&fs->nodes);
-	view_table_destroy(&fs->views);
-	names_destroy(&fs->names);
-	opened_destroy(&fs->opened);
-	segfs_store_close(&fs->store);
-	ledger_unmap(&fs->ledger);
 }
 
 /* The next word of the supervisor; LINK_STOP also if it has ended. */
@@ -300,18 +226,12 @@ static void bind_to(pid_t supervisor)
 
 int worker_run(const struct options *options, const struct link *link)
 {
-	struct fs fs = {
-		.options = *options,
-		.supervisor = link->socket,
-		.control_above = link->above,
-		.watch = {.inotify = -1, .wake = -1},
-		.reaper = {.wake = -1, .timer = -1, .epoll = -1, .uses.fd = -1},
-		.workers.ended = -1,
-	};
+	struct fs fs;
 	int r;
 
-	fresh_init(&fs);
-	names_init(&fs.names);
+	assembly_init(&fs, options);
+	fs.supervisor = link->socket;
+	fs.control_above = link->above;
 	r = ledger_map(&fs.ledger, link->ledger);
 	if (r < 0) {
 		log_error("this binary is of another version than the daemon: umount and mount again");
@@ -324,6 +244,6 @@ int worker_run(const struct options *options, const struct link *link)
 	r = segfs_store_adopt(link->store, &fs.store);
 	if (r == 0)
 		r = serve(&fs, link);
-	tear_down(&fs);
+	assembly_end(&fs);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -14,12 +14,10 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include "assembly.h"
 #include "control.h"
-#include "devices.h"
-#include "fresh.h"
 #include "journal.h"
 #include "link.h"
-#include "ops.h"
 #include "recipe.h"
 #include "shield.h"
 #include "target.h"
@@ -185,74 +183,27 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	return _IOC_NR(request) == 1 ? backing_open(*(int *)argument) : backing_close(*(uint32_t *)argument);
 }
 
-static void start_nodes(struct fs *fs)
-{
-	struct segfs_handle handle;
-	struct told told;
-	struct stat st;
-
-	MUST(segfs_store_open(STORE, &fs->store) == 0);
-	fs->control_above = control_open_above(STORE);
-	MUST(fstat(fs->store.root_fd, &st) == 0);
-	MUST(segfs_store_handle(fs->store.root_fd, &handle) == 0);
-	MUST(view_table_init(&fs->views, &fs->ledger) == 0);
-	told = fresh_look(fs->store.root_fd, &st);
-	MUST(node_table_init(&fs->nodes, st.st_ino, &handle, &told, &fs->ledger) == 0);
-}
-
-static void start_session(struct fs *fs, int fuse_fd)
-{
-	char name[] = "segfs", *argv[] = {name, NULL};
-	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
-
-	fs->session = fuse_session_new(&args, &ops, sizeof(ops), fs);
-	MUST(fs->session && transport_attach(&fs->transport, fs->session, fcntl(fuse_fd, F_DUPFD_CLOEXEC, 0),
-					     fs->ledger.page) == 0);
-	fuse_opt_free_args(&args);
-	passthrough_init(&fs->passthrough, fs->transport.fd, &fs->ledger);
-}
-
 /* As worker.c does. */
 static void start_worker(struct daemon *daemon)
 {
 	struct fs *fs = &daemon->fs;
 
-	*fs = (struct fs){
-		.options = daemon->options,
-		.watch = {.inotify = -1, .wake = -1},
-		.reaper = {.wake = -1, .timer = -1, .epoll = -1, .uses.fd = -1},
-		.workers.ended = -1,
-		.supervisor = daemon->worker,
-		.control_above = -1,
-	};
-	fresh_init(fs);
+	assembly_init(fs, &daemon->options);
+	fs->supervisor = daemon->worker;
+	fs->control_above = control_open_above(STORE);
 	MUST(ledger_map(&fs->ledger, daemon->ledger) == 0);
-	ledger_take_over(&fs->ledger);
-	opened_init(&fs->opened, ++fs->ledger.page->n_workers);
-	start_nodes(fs);
-	MUST(devices_init(fs, makedev(0, 4095)) == 0);
-	start_session(fs, daemon->fuse);
-	MUST(sweep_start(fs) == 0 && watch_start(fs) == 0 && slow_lane_start(fs) == 0 &&
-	     reaper_start(fs) == 0 && promoter_start(fs) == 0 && events_start(fs) == 0);
+	MUST(segfs_store_open(STORE, &fs->store) == 0);
+	MUST(assembly_open(fs, makedev(0, 4095), daemon->fuse) == 0);
 	journal_enter(&fs->ledger);
 	daemon_serve(daemon); /* INIT, as the ledger has it */
+	passthrough_init(&fs->passthrough, fs->transport.fd, &fs->ledger);
+	MUST(assembly_start(fs) == 0);
 }
 
 static void stop_worker(struct fs *fs)
 {
-	promoter_stop(fs);
-	reaper_stop(fs);
-	watch_stop(fs);
-	slow_lane_stop(fs);
-	sweep_stop(fs);
-	events_stop(fs);
-	fuse_session_destroy(fs->session);
-	node_table_destroy(&fs->nodes);
-	view_table_destroy(&fs->views);
-	opened_destroy(&fs->opened);
-	ledger_unmap(&fs->ledger);
+	assembly_end(fs);
 	close_fd(&fs->control_above);
-	segfs_store_close(&fs->store);
 }
 
 void daemon_start(struct daemon *daemon, const struct options *options)
