@@ -6,13 +6,16 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <segfs/ring.h>
 #include <stdarg.h>
+#include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
+#include <time.h>
 
 #include "assembly.h"
 #include "control.h"
@@ -24,6 +27,10 @@
 
 #define ROOT	    "/mnt" /* where the new root is made, in a mount namespace of this process */
 #define SOCKET_SIZE (8 << 20)
+
+/* What the reaper may need: a moment to see what it has been told, and the pause before it removes. */
+#define SEE_US	1000
+#define REAP_US 30000
 
 /* What is not to be touched. */
 static const char *const outside[] = {"/", "/outside", "/outside/secret"};
@@ -102,15 +109,28 @@ static int new_file(const char *path)
 	return fd;
 }
 
+static void publish_frame(int fd)
+{
+	struct segfs_ring *ring;
+	void *frame;
+
+	MUST(segfs_ring_open(fd, &ring) == 0 && segfs_ring_attach(ring) == 0);
+	MUST(segfs_ring_reserve(ring, 1, 0, 0, &frame) == 1);
+	memset(frame, 1, segfs_ring_info(ring)->frame_size);
+	MUST(segfs_ring_commit(ring, 1) == 0);
+	segfs_ring_close(ring);
+}
+
 /* What is more than an array. */
 static void make_kinds(void)
 {
-	static const char ring[] = "overwrite capacity 2 shape 2 dtype <u2";
+	static const char ring[] = "overwrite capacity 2 shape 2,2 dtype <u2";
 	static const char table[] = "[('a', '<u4'), ('b', '|S4')]";
 	static const char slots[] = "workers 2 dtype <f4";
 	int fd = new_file(STORE "/ring");
 
 	MUST(segfs_recipe_ring(fd, ring, sizeof(ring) - 1) == 0);
+	publish_frame(fd);
 	close(fd);
 	fd = new_file(STORE "/table");
 	MUST(segfs_recipe_table(fd, table, sizeof(table) - 1) == 0);
@@ -183,6 +203,35 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	return _IOC_NR(request) == 1 ? backing_open(*(int *)argument) : backing_close(*(uint32_t *)argument);
 }
 
+/* Time that passes at once. Only lifetimes are measured by this clock, and how long a node has been doubted.
+ */
+static _Atomic int64_t skipped_s;
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now);
+int __real_clock_gettime(clockid_t clock, struct timespec *ret_now);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now)
+{
+	int r = __real_clock_gettime(clock, ret_now);
+
+	if (r == 0 && clock == CLOCK_BOOTTIME)
+		ret_now->tv_sec += skipped_s;
+	return r;
+}
+
+void daemon_skip(struct daemon *daemon, unsigned seconds)
+{
+	const struct reaper *reaper = &daemon->fs.reaper;
+
+	eventfd_write(reaper->wake, 1);
+	usleep(SEE_US);
+	skipped_s += seconds;
+	if (reaper->n_wards == 0)
+		return;
+	eventfd_write(reaper->wake, 1);
+	usleep(REAP_US);
+}
+
 /* As worker.c does. */
 static void start_worker(struct daemon *daemon)
 {
@@ -217,6 +266,7 @@ void daemon_start(struct daemon *daemon, const struct options *options)
 		shield_init();
 	}
 	is_prepared = true;
+	skipped_s = 0;
 	make_store();
 	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
 	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link_ends) == 0);

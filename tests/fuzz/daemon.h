@@ -41,5 +41,8 @@ void daemon_done(void);
  * more. */
 void daemon_replace(struct daemon *daemon);
 
+/* So many seconds pass, and the reaper does what is due by then; mostly, if the machine is busy. */
+void daemon_skip(struct daemon *daemon, unsigned seconds);
+
 /* Also checks that nothing outside of the store was changed, or read. */
 void daemon_stop(struct daemon *daemon);

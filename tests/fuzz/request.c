@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests as the kernel sends them, one after the other, from three users; and between them, changes that
- * somebody makes in the store, and workers that take over from each other: then the last request may be sent
- * again, as one whose reply the former worker owed, and has to be answered as it was. What the kernel can be
- * relied on for is so here too: node ids and file handles are those it was given (but for a node id now and
- * then), names end in NUL, lengths are right. All else is the input's. Each request must be answered once,
- * and each reply be in form.
+ * Requests as the kernel sends them, one after the other, from three users and two processes; and between
+ * them, changes that somebody makes in the store, time that passes, and workers that take over from each
+ * other: then the last request may be sent again, as one whose reply the former worker owed, and has to be
+ * answered as it was. What the kernel can be relied on for is so here too: node ids and file handles are
+ * those it was given (but for a node id now and then), names end in NUL, lengths are right. All else is the
+ * input's. Each request must be answered once, and each reply be in form.
  */
 #include <errno.h>
 #include <linux/fuse.h>
@@ -14,8 +14,11 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "behind.h"
 #include "daemon.h"
+#include "guest.h"
 #include "target.h"
+#include "words.h"
 
 #define MAX_STEPS   48
 #define MAX_KNOWN   64
@@ -39,6 +42,11 @@ struct handle {
 	bool is_dir;
 };
 
+struct uniques {
+	uint64_t of[MAX_STEPS];
+	size_t n;
+};
+
 /* The kernel's side. */
 struct kernel {
 	struct daemon daemon;
@@ -48,13 +56,15 @@ struct kernel {
 	struct handle handles[MAX_KNOWN];
 	size_t n_handles;
 	/* INTERRUPTs that may still be answered: libfuse does so, if at all, when the next request comes. */
-	uint64_t interrupts[MAX_STEPS];
-	size_t n_interrupts;
+	struct uniques interrupts;
+	/* READs that wait for news, of which the reply comes at any time. */
+	struct uniques waiting;
 	/* The request being made, and what became of it. */
 	char request[MAX_REQUEST];
 	size_t len;
 	int32_t error;
 	bool is_lost; /* the reply does not reach anybody */
+	bool waits;
 };
 
 /* How a request looks: its arguments, the names behind them, and which handle it wants. */
@@ -109,100 +119,6 @@ static const struct form forms[] = {
 	{FUSE_BATCH_FORGET, sizeof(struct fuse_batch_forget_in), 0, NODE, -1},
 };
 
-/* Names of files, of views, of attributes, and values of these: bytes alone would hardly guess them. */
-static const char *const names[] = {
-	"file",
-	"dir",
-	"array",
-	"secret",
-	"link",
-	"out",
-	"hard",
-	"inner",
-	"new",
-	".segfs",
-	"store",
-	"info",
-	"text",
-	"image",
-	"npy",
-	"list",
-	"orphans",
-	"status",
-	"metrics",
-	"ctl",
-	"events",
-	"array.png",
-	"array.npy",
-	"file.npy",
-	".segfs-control",
-	".",
-	"..",
-	"../outside/secret",
-	"/outside/secret",
-	"out/secret",
-	"ring",
-	"table",
-	"slots",
-	"empty",
-};
-static const char *const attributes[] = {
-	"user.shm.dtype",
-	"user.shm.shape",
-	"user.shm.order",
-	"user.shm.offset",
-	"user.shm.kind",
-	"user.shm.lock",
-	"user.shm.attached",
-	"user.shm.lifetime",
-	"user.shm.sealed",
-	"user.shm.creator",
-	"user.shm.version",
-	"user.shm.huge",
-	"user.other",
-	"trusted.segfs.x",
-	"security.capability",
-	"system.posix_acl_access",
-	"system.posix_acl_default",
-	"trusted.segfs.lifetime",
-	"user.shm.ring",
-	"user.shm.table",
-	"user.shm.slots",
-	"user.shm.numa",
-};
-static const char *const values[] = {
-	"<f8",
-	"2",
-	"C",
-	"0",
-	"1",
-	"creator",
-	"last-user",
-	"ttl 1",
-	"keep",
-	"[('a', '<u4'), ('b', '|S4')]",
-	"(4, 4)",
-	"F",
-	"16",
-	"float32",
-	"block capacity 2 dtype <u2",
-	"workers 2 shape 2 dtype <f8",
-	"pid 1 uid 0 command x",
-};
-
-/* One of them, or a few bytes of the input's own up to the first NUL. */
-static const char *draw_text(struct input *in, const char *const *texts, size_t n, char ret_own[16])
-{
-	uint8_t which = draw_byte(in);
-
-	if (which < 224)
-		return texts[which % n];
-	for (int i = 0; i < 15; i++)
-		ret_own[i] = (char)draw_byte(in);
-	ret_own[15] = '\0';
-	return ret_own;
-}
-
 static void put(struct kernel *kernel, const void *bytes, size_t len)
 {
 	MUST(kernel->len + len <= MAX_REQUEST);
@@ -210,10 +126,10 @@ static void put(struct kernel *kernel, const void *bytes, size_t len)
 	kernel->len += len;
 }
 
-static void put_text(struct kernel *kernel, struct input *in, const char *const *texts, size_t n)
+static void put_word(struct kernel *kernel, struct input *in, const struct words *words)
 {
-	char own[16];
-	const char *text = draw_text(in, texts, n, own);
+	char own[OWN_WORD];
+	const char *text = draw_word(in, words, own);
 
 	put(kernel, text, strlen(text) + 1);
 }
@@ -227,10 +143,11 @@ static void begin(struct kernel *kernel, uint32_t opcode, uint64_t node, uint8_t
 		.nodeid = node,
 		.uid = uid,
 		.gid = uid,
-		.pid = (uint32_t)getpid(),
+		.pid = (uint32_t)(user & 64 ? guest_pid() : getpid()),
 	};
 
 	kernel->len = 0;
+	kernel->waits = false;
 	put(kernel, &header, sizeof(header));
 }
 
@@ -308,17 +225,36 @@ static void learn(struct kernel *kernel, const char *body, size_t len)
 	}
 }
 
-/* Is it the late answer to an INTERRUPT? Once at most. */
-static bool answers_interrupt(struct kernel *kernel, const struct fuse_out_header *header)
+static void add(struct uniques *uniques, uint64_t unique)
 {
-	for (size_t i = 0; i < kernel->n_interrupts; i++) {
-		if (kernel->interrupts[i] != header->unique)
+	MUST(uniques->n < MAX_STEPS);
+	uniques->of[uniques->n++] = unique;
+}
+
+/* False: it is not among them. */
+static bool take_out(struct uniques *uniques, uint64_t unique)
+{
+	for (size_t i = 0; i < uniques->n; i++) {
+		if (uniques->of[i] != unique)
 			continue;
-		kernel->interrupts[i] = kernel->interrupts[--kernel->n_interrupts];
-		MUST(header->error == -EAGAIN);
+		uniques->of[i] = uniques->of[--uniques->n];
 		return true;
 	}
 	return false;
+}
+
+/* Is it one that comes when it likes? Once at most. */
+static bool is_late(struct kernel *kernel, const struct fuse_out_header *header)
+{
+	if (header->unique == 0) /* a notification */
+		return true;
+	if (take_out(&kernel->interrupts, header->unique)) {
+		MUST(header->error == -EAGAIN);
+		return true;
+	}
+	if (header->unique == INIT_UNIQUE && kernel->unique != INIT_UNIQUE) /* of another worker */
+		return true;
+	return take_out(&kernel->waiting, header->unique);
 }
 
 /* Takes one message. True: it is the reply that was waited for. Notifications need only be in form. */
@@ -331,9 +267,7 @@ static bool receive(struct kernel *kernel, bool is_wanted)
 	MUST(n >= (ssize_t)sizeof(header) && n <= (ssize_t)sizeof(message));
 	memcpy(&header, message, sizeof(header));
 	MUST(header.len == n);
-	if (header.unique == 0 || answers_interrupt(kernel, &header))
-		return false;
-	if (header.unique == INIT_UNIQUE && kernel->unique != INIT_UNIQUE) /* of another worker */
+	if (is_late(kernel, &header))
 		return false;
 	MUST(is_wanted && (header.unique & ~RESENT) == kernel->unique);
 	MUST(header.error <= 0 && header.error > -4096 && (header.error == 0 || n == sizeof(header)));
@@ -375,7 +309,7 @@ static void ask(struct kernel *kernel, uint32_t opcode)
 {
 	send_request(kernel);
 	daemon_serve(&kernel->daemon);
-	await_reply(kernel, is_answered(opcode));
+	await_reply(kernel, is_answered(opcode) && !kernel->waits);
 	daemon_done();
 }
 
@@ -460,6 +394,18 @@ static void fill(struct input *in, char *arguments, size_t size)
 	}
 }
 
+/* Who reads events and wants to wait may wait for ever. */
+static void correct_flags(struct kernel *kernel, const struct handle *handle, char *flags_of_read)
+{
+	bool is_events = view_is(handle->node) && view_kind_of(handle->node) == VIEW_EVENTS;
+	uint32_t flags;
+
+	memcpy(&flags, flags_of_read, sizeof(flags));
+	kernel->waits = is_events && flags & 1;
+	flags = O_RDWR | (kernel->waits ? 0 : O_NONBLOCK);
+	memcpy(flags_of_read, &flags, sizeof(flags));
+}
+
 /* What the kernel vouches for. */
 static void correct(struct kernel *kernel, struct input *in, const struct form *form, struct known *node,
 		    const struct handle *handle, char *arguments)
@@ -474,11 +420,8 @@ static void correct(struct kernel *kernel, struct input *in, const struct form *
 	}
 	if (handle)
 		memcpy(arguments, &handle->fh, sizeof(handle->fh));
-	if (form->opcode == FUSE_READ) { /* or it may wait for news for ever */
-		uint32_t flags = O_RDWR | O_NONBLOCK;
-
-		memcpy(arguments + offsetof(struct fuse_read_in, flags), &flags, sizeof(flags));
-	}
+	if (form->opcode == FUSE_READ)
+		correct_flags(kernel, handle, arguments + offsetof(struct fuse_read_in, flags));
 	if (form->opcode == FUSE_FORGET) {
 		uint64_t n = MIN(node->lookups, 1u + draw_byte(in));
 
@@ -488,7 +431,7 @@ static void correct(struct kernel *kernel, struct input *in, const struct form *
 		memcpy(arguments, &(uint32_t){1}, sizeof(uint32_t));
 	} else if (form->opcode == FUSE_INTERRUPT) {
 		memcpy(arguments, &(uint64_t){kernel->unique - 2 * (draw_byte(in) % 4)}, 8);
-		kernel->interrupts[kernel->n_interrupts++] = kernel->unique;
+		add(&kernel->interrupts, kernel->unique);
 	} else if (form->opcode == FUSE_RENAME2 || form->opcode == FUSE_LINK) {
 		memcpy(arguments, &draw_node(kernel, in)->node, 8);
 	} else if (form->opcode == FUSE_COPY_FILE_RANGE) {
@@ -511,16 +454,16 @@ static void put_names(struct kernel *kernel, struct input *in, const struct form
 	if (form->n_names == 0)
 		return;
 	if (is_attribute)
-		put_text(kernel, in, attributes, COUNT_OF(attributes));
+		put_word(kernel, in, &attributes);
 	else
-		put_text(kernel, in, names, COUNT_OF(names));
+		put_word(kernel, in, &names);
 	before = kernel->len;
 	if (form->opcode == FUSE_SETXATTR) {
-		put_text(kernel, in, values, COUNT_OF(values));
+		put_word(kernel, in, &values);
 		kernel->len--;
 		memcpy(kernel->request + arguments, &(uint32_t){(uint32_t)(kernel->len - before)}, 4);
 	} else if (form->n_names == 2) {
-		put_text(kernel, in, names, COUNT_OF(names));
+		put_word(kernel, in, &names);
 	}
 }
 
@@ -582,42 +525,37 @@ static void request(struct kernel *kernel, struct input *in, bool again)
 		forget_handle(kernel, handle);
 	if (kernel->n_handles == MAX_KNOWN)
 		return;
-	if (again && is_answered(form->opcode))
+	if (kernel->waits)
+		add(&kernel->waiting, kernel->unique);
+	if (again && is_answered(form->opcode) && !kernel->waits)
 		ask_again(kernel, form->opcode);
 	else
 		ask(kernel, form->opcode);
 }
 
-/* What somebody does in the store itself, past the mount. */
-static void act_behind(struct input *in)
+/* The process they come from ends, or time passes. */
+static void pass_time(struct kernel *kernel, struct input *in)
 {
-	char own[16], other_own[16];
-	const char *name = draw_text(in, names, 9, own), *other = draw_text(in, names, 9, other_own);
-	int dir = open(STORE, O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
 	uint8_t what = draw_byte(in);
 
-	MUST(dir >= 0);
-	if (!strchr(name, '/') && !strchr(other, '/')) {
-		fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-		if (what % 8 == 0)
-			unlinkat(dir, name, 0);
-		else if (what % 8 == 1)
-			renameat(dir, name, dir, other);
-		else if (what % 8 == 2)
-			symlinkat(other, dir, name);
-		else if (what % 8 == 3)
-			linkat(dir, name, dir, other, 0);
-		else if (what % 8 == 4 && fd >= 0)
-			MUST(ftruncate(fd, draw_byte(in)) == 0);
-		else if (what % 8 == 5 && fd >= 0)
-			fchmod(fd, (mode_t)draw_number(in, 2) & 07777);
-		else if (what % 8 == 6 && fd >= 0)
-			scribble(in, fd, 256);
-		else if (fd >= 0)
-			fsetxattr(fd, attributes[draw_byte(in) % 4], own, 8, 0);
-		close_fd(&fd);
+	if (what % 4 == 3)
+		guest_kill();
+	daemon_skip(&kernel->daemon, what);
+}
+
+/* Nobody waits any more. */
+static void interrupt_all(struct kernel *kernel)
+{
+	while (kernel->waiting.n > 0) {
+		const struct fuse_interrupt_in in = {.unique = kernel->waiting.of[0]};
+		size_t n = kernel->waiting.n;
+
+		begin(kernel, FUSE_INTERRUPT, 0, 0);
+		put(kernel, &in, sizeof(in));
+		add(&kernel->interrupts, kernel->unique);
+		ask(kernel, FUSE_INTERRUPT);
+		MUST(kernel->waiting.n < n);
 	}
-	close(dir);
 }
 
 static void release_all(struct kernel *kernel)
@@ -635,7 +573,7 @@ static void release_all(struct kernel *kernel)
 /* libfuse keeps an INTERRUPT until a request comes, and does not free what it still has at its end. */
 static void flush_interrupts(struct kernel *kernel)
 {
-	for (size_t n = kernel->n_interrupts; n > 0; n--) {
+	for (size_t n = kernel->interrupts.n; n > 0; n--) {
 		begin(kernel, FUSE_STATFS, FUSE_ROOT_ID, 0);
 		ask(kernel, FUSE_STATFS);
 	}
@@ -667,6 +605,9 @@ static void step(struct kernel *kernel, struct input *in)
 		flush_interrupts(kernel);
 		request(kernel, in, kernel->daemon.options.dry_run);
 		break;
+	case 4:
+		pass_time(kernel, in);
+		break;
 	case 5:
 		flush_interrupts(kernel);
 		daemon_replace(&kernel->daemon);
@@ -676,13 +617,6 @@ static void step(struct kernel *kernel, struct input *in)
 	}
 }
 
-/* For the reaper, which waits until nobody has had a segment open for half a second. */
-static void linger(const struct kernel *kernel)
-{
-	if (!kernel->daemon.options.dry_run)
-		usleep(700000);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct kernel kernel;
@@ -690,12 +624,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct options options = draw_options(&in);
 
 	kernel = (struct kernel){};
+	guest_begin();
 	daemon_start(&kernel.daemon, &options);
 	initialize(&kernel);
 	for (int i = 0; i < MAX_STEPS && in.size > 0; i++)
 		step(&kernel, &in);
+	interrupt_all(&kernel);
 	release_all(&kernel);
-	linger(&kernel);
+	daemon_skip(&kernel.daemon, 1);
 	flush_interrupts(&kernel);
 	daemon_stop(&kernel.daemon);
 	return 0;
