@@ -19,6 +19,9 @@
 /* After so many requests for which nobody had to be called, one less is wanted. */
 #define CALM 1000
 
+/* A thread has its buffer from its first request on: one that cannot have it tries again after so long. */
+#define NO_MEMORY_NS 10000000
+
 /* Its only use is to make a read(2) of /dev/fuse return, so that the thread sees that it shall end. */
 #define WAKE_SIGNAL SIGUSR2
 
@@ -72,7 +75,9 @@ static void serve(struct fs *fs)
 	while (!fuse_session_exited(fs->session)) {
 		int r = fuse_session_receive_buf(fs->session, &buf);
 
-		if (r == -EINTR || r == -EAGAIN)
+		if (r == -ENOMEM)
+			nanosleep(&(struct timespec){.tv_nsec = NO_MEMORY_NS}, NULL);
+		if (r == -EINTR || r == -EAGAIN || r == -ENOMEM)
 			continue;
 		if (r < 0)
 			log_error("/dev/fuse: %s", strerror(-r));

@@ -88,6 +88,19 @@ class Memory(Failing):
             self.check_all_is_well()
 
 
+    def test_threads_that_are_called_for_the_first_time(self):
+        """Each then needs a buffer."""
+        for text in ("fuse: failed to allocate", "annot allocate memory"):
+            self.daemon.expect(text)
+        self.set_faults(300000)
+        clients = [subprocess.Popen(["stat", *(self.mnt / f"{i}.{j}" for j in range(1000))], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                   for i in range(8)]
+        for client in clients:
+            client.wait()
+        self.set_faults()
+        self.check_all_is_well()
+
+
 class Clock(Failing):
     def test_lifetimes_do_not_go_by_the_time_of_day(self):
         kept, short = self.mnt / "kept", self.mnt / "short"
