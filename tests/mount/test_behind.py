@@ -1,5 +1,6 @@
 """What is changed in the store behind the mount: opening sees it at once, listing and stat within 10 ms."""
 
+import contextlib
 import errno
 import os
 import pathlib
@@ -93,24 +94,31 @@ class Behind(MountTest):
         aside.rename(name)
         eventually(lambda: (self.mnt / "x").stat().st_size == 1, 5, "the former file")
 
-    def test_a_name_that_went_while_events_were_lost(self):
-        """The file is found by its new name before the daemon hears that there were too many events."""
-        self.daemon.expect("queue overflow")
-        self.daemon.expect("the worker ended")
-        (self.store / "x").write_text("a")
-        self.warm(self.mnt / "x")
+    def rename_while_events_are_lost(self, former, name):
+        """The file is found by its new name before the daemon hears that there were too many events. Whether the worker is still the same:
+        stopped for too long, it is replaced, and its successor has heard of neither."""
+        (self.store / former).write_text("a")
+        self.warm(self.mnt / former)
         worker = self.daemon.worker()
         os.kill(worker, signal.SIGSTOP)
         (self.store / "a").touch()
         for _ in range(10_000):
             (self.store / "a").rename(self.store / "b")
             (self.store / "b").rename(self.store / "a")
-        (self.store / "x").rename(self.store / "y")
-        finder = subprocess.Popen(["stat", self.mnt / "y"], stdout=subprocess.DEVNULL)
+        (self.store / former).rename(self.store / name)
+        finder = subprocess.Popen(["stat", self.mnt / name], stdout=subprocess.DEVNULL)
         time.sleep(0.01)
-        os.kill(worker, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGCONT)
         self.assertEqual(finder.wait(20), 0)
-        eventually(lambda: not (self.mnt / "x").exists(), 20, "the end of the former name")
+        return self.daemon.worker() == worker
+
+    def test_a_name_that_went_while_events_were_lost(self):
+        self.daemon.expect("queue overflow")
+        self.daemon.expect("the worker ended")
+        former = next((f"x{n}" for n in range(10) if self.rename_while_events_are_lost(f"x{n}", f"y{n}")), None)
+        self.assertIsNotNone(former, "the worker was replaced each time")
+        eventually(lambda: not (self.mnt / former).exists(), 20, "the end of the former name")
 
     def test_open_sees_a_deleted_file(self):
         path = self.mnt / "x"
