@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,8 +103,8 @@ int main(int argc, char **argv)
 	struct shared *shared =
 		mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	unsigned n = argc == 4 ? (unsigned)atoi(argv[3]) : 0;
+	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN}; /* its end is the clients' */
 	int status;
-	char end;
 
 	if (n == 0 || shared == MAP_FAILED)
 		return EXIT_FAILURE;
@@ -113,7 +114,7 @@ int main(int argc, char **argv)
 			run_client(shared, argv, i);
 	puts("ready");
 	fflush(stdout);
-	while (read(STDIN_FILENO, &end, 1) > 0)
+	while (!shared->failed && poll(&input, 1, 100) == 0)
 		;
 	shared->stop = true;
 	while (wait(&status) > 0)
