@@ -46,6 +46,10 @@ struct inval_entry {
 #define EXPIRE_ONLY 1
 _Static_assert(sizeof(struct inval_entry) == sizeof(struct fuse_notify_inval_entry_out), "one size");
 
+/* Of a buffer; an attribute's value of 4 KiB and two names fit in. */
+#define POPULATED     (16 << 10)
+#define SMALLEST_PAGE 4096
+
 bool transport_has_passthrough(const struct transport *transport)
 {
 	return transport->offers & FLAGS2_PASSTHROUGH;
@@ -130,6 +134,23 @@ static void refuse(int fd, const char *request)
 	journal_end();
 }
 
+/*
+ * While the kernel copies a request into memory that is not there yet, it gives up if this process is being
+ * killed, by another thread's crash or from outside, and the request is not sent to the next worker but ends
+ * with EIO (fuse_dev_do_read(), and get_user_pages() under it). So a buffer's memory is there before it is
+ * used: as much of it as all but the largest requests need.
+ */
+static void populate(char *buf, size_t len)
+{
+	static _Thread_local const char *populated;
+
+	if (buf == populated)
+		return;
+	for (size_t i = 0; i < MIN(len, POPULATED); i += SMALLEST_PAGE)
+		((volatile char *)buf)[i] = 0;
+	populated = buf;
+}
+
 /* A mount that ends while a request is being read says so in another way (Linux fs/fuse/dev.c,
  * fuse_dev_do_read()). */
 static ssize_t receive(int fd, void *buf, size_t len)
@@ -146,6 +167,7 @@ static ssize_t read_request(int fd, void *buf, size_t len, void *userdata)
 	struct fs *fs = userdata;
 	ssize_t n;
 
+	populate(buf, len);
 	if (fs->transport.replay)
 		n = replay_init(&fs->transport, buf, len);
 	else
