@@ -26,7 +26,7 @@ class Bar:
     their_parameter: str = None  # if it is ours among more, or fewer, of something
     scale: float = 1  # how many times as much there is of it
     unit: str = ""
-    floor: str = None  # the peer that takes the least that anything could take here
+    floor: str = None  # the peer that hardly anything could take less than here
 
     def ours_in(self, found, parameter):
         return found.get((self.source, self.work, self.ours, parameter), [])
@@ -34,7 +34,7 @@ class Bar:
     def floor_in(self, found, parameter):
         return found.get((self.source, self.work, self.floor, parameter), [])
 
-    def possible(self, found, parameter):
+    def ratio_of_floor(self, found, parameter):
         """The ratio that the floor would have; None if it was not measured."""
         floor, theirs = self.floor_in(found, parameter), self.theirs_in(found, parameter)
         if not floor or not theirs:
@@ -104,7 +104,8 @@ def metadata():
     yield Bar("stat, cached", "stat on tmpfs", "many", "stat", SEGFS, "tmpfs", most=1.2, parameters=("100",), floor=NULL)
     for where in PLACES:
         for work, most in ("getxattr", 1.5), ("setxattr", 1.5), ("open and close", 2):
-            yield Bar(work + where, "a byte to another process and back", "many", work + where, SEGFS, PIPE, most=most, parameters=("100",), floor=NULL)
+            yield Bar(work + where, "a byte to another process and back", "many", work + where, SEGFS, PIPE, most=most, parameters=("100",),
+                      floor=where and NULL or None)  # anywhere it is luck
     yield Bar("ls -l", "ls -l on tmpfs", "many", "ls -l", SEGFS, "tmpfs", most=4, parameters=("100000",))
     yield Bar("ls -l, the first time", "the same on tmpfs", "many", "ls -l, the first time", SEGFS, "tmpfs", most=4, parameters=("100000",), floor=NULL)
     for work in "stat", "getxattr", "setxattr", "open and close":

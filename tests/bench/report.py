@@ -22,8 +22,8 @@ UNITS = {"ns": [("s", 1e9), ("ms", 1e6), ("us", 1e3), ("ns", 1)]}
 
 
 HOW = ("Medians of all rounds, ± half the distance of the quartiles; x is the ratio to the first column, or row, and ratios are the medians of those round "
-       "by round. What is compared was measured in turn, in one run. Possible: the least that the same could take on this machine, which is memory alone, "
-       "without any file, or the kernel and a FUSE daemon that makes up its answers; and what the ratio would be then.\n")
+       "by round. What is compared was measured in turn, in one run. Floor: what the same takes on this machine with memory alone, without any "
+       "file, or with a FUSE daemon that only makes up its answers; and what the ratio would be then.\n")
 BEGIN, END = "<!-- results: written by tests/bench/run --readme -->\n", "<!-- end of results -->\n"
 
 
@@ -176,8 +176,8 @@ def ratio_cell(bar, parameter, values):
 
 
 def floor_cell(bar, found, unit):
-    """The least that anything could take here, and the ratio that this would be."""
-    ratios = [bar.possible(found, parameter) for parameter in bar.parameters]
+    """What hardly anything could take less than here, and the ratio that this would be."""
+    ratios = [bar.ratio_of_floor(found, parameter) for parameter in bar.parameters]
     if None in ratios:
         return ""
     return f"{medians_of([bar.floor_in(found, parameter) for parameter in bar.parameters], unit)}: {', '.join(map(number, ratios))}"
@@ -197,7 +197,7 @@ def bar_line(bar, found, units):
 
 
 def bars_table(found, units):
-    return table(["what", "segfs", "beside", "it", "ratio", "bar", "met", "possible"], [bar_line(bar, found, units) for bar in bars.BARS])
+    return table(["what", "segfs", "beside", "it", "ratio", "bar", "met", "floor"], [bar_line(bar, found, units) for bar in bars.BARS])
 
 
 def others_table(found, units, axes):

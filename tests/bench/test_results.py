@@ -118,7 +118,7 @@ class Bars(unittest.TestCase):
         for value, verdict in (0, "yes"), (0.1, "**no**"):
             self.assertEqual(self.line(bar, (value,))[-2], verdict)
 
-    def test_what_is_possible_is_the_ratio_of_the_floor(self):
+    def test_a_floor_has_a_ratio_of_its_own(self):
         for bar, cell in (self.faster, "5 ns, 8 ns: 6, 5"), (self.slower, "5 ns: 0.167"):
             with_floor = dataclasses.replace(bar, floor="alone")
             found = self.found((10, 10), (30, 40))
