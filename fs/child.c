@@ -98,21 +98,41 @@ int child_watch(struct child *child, pid_t canary)
 	return child->canary < 0 ? -errno : 0;
 }
 
-/* One of its threads: has it ended, or is it the one that does not count? */
-static bool is_thread_spent(const struct child *child, const char *tid)
+/* One of its threads, as proc_pid_stat(5) has it: R, S, T, Z and so on. X if it is no more. */
+static char state_of(const struct child *child, const char *tid, bool *ret_is_watch)
 {
-	char path[300], line[128], *state;
+	char path[300], line[128], *end, state = 'X';
 	FILE *file;
-	bool spent = true;
 
+	*ret_is_watch = false;
 	snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", child->pid, tid);
 	file = fopen(path, "re");
 	if (!file)
-		return true;
-	if (fgets(line, sizeof(line), file) && (state = strrchr(line, ')')))
-		spent = state[2] == 'Z' || state[2] == 'X' || strstr(line, "(" WATCH_THREAD ")");
+		return state;
+	if (fgets(line, sizeof(line), file) && (end = strrchr(line, ')'))) {
+		state = end[2];
+		*ret_is_watch = strstr(line, "(" WATCH_THREAD ")");
+	}
 	fclose(file);
-	return spent;
+	return state;
+}
+
+/* Has it ended, or is it the one that does not count? */
+static bool is_thread_spent(const struct child *child, const char *tid)
+{
+	bool is_watch;
+	char state = state_of(child, tid, &is_watch);
+
+	return state == 'Z' || state == 'X' || is_watch;
+}
+
+bool child_is_stopped(const struct child *child)
+{
+	char tid[16];
+	bool is_watch;
+
+	snprintf(tid, sizeof(tid), "%d", child->pid);
+	return state_of(child, tid, &is_watch) == 'T';
 }
 
 static void close_directory(DIR **directory)

@@ -53,5 +53,8 @@ int child_watch(struct child *child, pid_t canary);
  */
 bool child_is_spent(const struct child *child);
 
+/* By SIGSTOP. Its parent is told only once all its threads are, which one in the kernel may be kept from. */
+bool child_is_stopped(const struct child *child);
+
 /* Close what is held of it. The process is not touched. */
 void child_clear(struct child *child);

@@ -136,6 +136,23 @@ void watchdog_on_stop(struct supervisor *supervisor, pid_t pid, bool stopped)
 		ask(supervisor);
 }
 
+/*
+ * At its start it answers nothing, and neither of these is told as long as a thread waits in the kernel for
+ * what only its successor sets free: that it has been stopped, and, before it has told of its canary, that it
+ * has ended.
+ */
+static void look_at_start(struct supervisor *supervisor, int64_t now)
+{
+	struct child *worker = &supervisor->worker;
+
+	if (child_is_spent(worker))
+		supervisor_kill_worker(supervisor, "", now);
+	else if (child_is_stopped(worker))
+		supervisor_kill_worker(supervisor, "as it was stopped", now);
+	else if (now - worker->start_ns > start_ns(supervisor))
+		supervisor_kill_worker(supervisor, "as it did not start", worker->start_ns);
+}
+
 /* With -d it may be in the hands of a debugger. */
 void watchdog_look(struct supervisor *supervisor, int64_t now)
 {
@@ -145,10 +162,10 @@ void watchdog_look(struct supervisor *supervisor, int64_t now)
 	supervisor->quiet = is_quiet(supervisor, supervisor->busy, now);
 	if (!worker->pid || supervisor->dying || supervisor->options->debug)
 		return;
-	if (worker->ready && hangs(supervisor, now))
+	if (!worker->ready)
+		look_at_start(supervisor, now);
+	else if (hangs(supervisor, now))
 		supervisor_kill_worker(supervisor, "as it hung", supervisor->done_ns);
-	else if (!worker->ready && now - worker->start_ns > start_ns(supervisor))
-		supervisor_kill_worker(supervisor, "as it did not start", worker->start_ns);
 	else if (supervisor->busy && worker->asked_ns && now - worker->asked_ns > PING_NS)
 		supervisor_kill_worker(supervisor, "as it did not answer", worker->asked_ns);
 	else if (!supervisor->quiet && (supervisor->busy || worker->stopped) &&
