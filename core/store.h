@@ -63,6 +63,10 @@ int segfs_store_open_handle(const struct segfs_store *store, const struct segfs_
  */
 int segfs_store_reopen(const struct segfs_store *store, int fd, int flags);
 
+/* getxattr(2) of what `fd` refers to, O_PATH is enough. The value's length, or -errno. */
+ssize_t segfs_store_getxattr(const struct segfs_store *store, int fd, const char *name, char *value,
+			     size_t size);
+
 /*
  * An open(2) with O_NONBLOCK of a file that somebody has a lease on (fcntl(2), F_SETLEASE) fails with
  * -EAGAIN, and makes the kernel tell the holder, who gives it back if he is quick: segfs takes leases itself,

@@ -10,8 +10,12 @@
 #include "confine.h"
 #include "util.h"
 
+/* The same numbers on every architecture. */
 #ifndef SYS_fchmodat2
-#define SYS_fchmodat2 452 /* the same number on every architecture */
+#define SYS_fchmodat2 452
+#endif
+#ifndef SYS_getxattrat
+#define SYS_getxattrat 464
 #endif
 
 /*
@@ -105,6 +109,7 @@ static const int allowed[] = {
 	SCMP_SYS(getxattr),
 	SCMP_SYS(lgetxattr),
 	SCMP_SYS(fgetxattr),
+	SYS_getxattrat,
 	SCMP_SYS(setxattr),
 	SCMP_SYS(lsetxattr),
 	SCMP_SYS(fsetxattr),
@@ -215,6 +220,14 @@ static int allow_some(scmp_filter_ctx filter)
 	return r;
 }
 
+/* What is refused is logged, where the kernel can do that and the filter that we are under lets us ask it. */
+static int want_log(scmp_filter_ctx filter)
+{
+	int r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
+
+	return r == -EOPNOTSUPP ? 0 : r;
+}
+
 static int load(scmp_filter_ctx filter)
 {
 	int r = 0;
@@ -224,7 +237,7 @@ static int load(scmp_filter_ctx filter)
 	if (r == 0)
 		r = allow_some(filter);
 	if (r == 0)
-		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
+		r = want_log(filter);
 	return r < 0 ? r : seccomp_load(filter);
 }
 

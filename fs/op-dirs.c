@@ -48,13 +48,10 @@ static bool is_dot(const char *name)
 
 /* The kernel has all of it already. Not telling it again spares it dropping what else it has cached of the
  * file, such as its ACL. */
-static bool is_shown(struct fs *fs, uint64_t parent, int dir_fd, const struct dirent *dirent)
+static bool is_shown(struct fs *fs, uint64_t parent, const char *name, const struct stat *st)
 {
-	struct stat st;
-
-	return fstatat(dir_fd, dirent->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       node_is_shown(&fs->nodes, node_id(&fs->nodes, st.st_ino), parent, dirent->d_name,
-			     fresh_print(&st), fresh_now_ms());
+	return node_is_shown(&fs->nodes, node_id(&fs->nodes, st->st_ino), parent, name, fresh_print(st),
+			     fresh_now_ms());
 }
 
 /*
@@ -66,9 +63,13 @@ static bool is_shown(struct fs *fs, uint64_t parent, int dir_fd, const struct di
 static bool entry_plus(struct fs *fs, uint64_t parent, int dir_fd, const struct dirent *dirent, bool in_full,
 		       struct fuse_entry_param *entry)
 {
-	if (!is_dot(dirent->d_name) && dirent->d_type != DT_DIR &&
-	    (in_full || !is_shown(fs, parent, dir_fd, dirent)) &&
-	    op_entry(fs, parent, dir_fd, dirent->d_name, entry) == 0)
+	const char *name = dirent->d_name;
+	struct stat st;
+
+	if (!is_dot(name) && dirent->d_type != DT_DIR &&
+	    fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (in_full || !is_shown(fs, parent, name, &st)) &&
+	    op_entry_seen(fs, parent, dir_fd, name, &st, entry) == 0)
 		return true;
 	*entry = (struct fuse_entry_param){
 		.attr = {.st_ino = dirent->d_ino, .st_mode = DTTOIF(dirent->d_type)}};

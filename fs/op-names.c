@@ -116,18 +116,26 @@ int op_entry_of(struct fs *fs, uint64_t parent, const char *name, int fd, struct
 }
 
 /* What is no directory is found in two system calls instead of four; unless it is by now another file. */
-int op_entry(struct fs *fs, uint64_t parent, int dir_fd, const char *name, struct fuse_entry_param *ret_entry)
+int op_entry_seen(struct fs *fs, uint64_t parent, int dir_fd, const char *name, const struct stat *st,
+		  struct fuse_entry_param *ret_entry)
 {
-	struct found found = {.fd = -1};
+	struct found found = {.fd = -1, .st = *st};
 	SEGFS_CLOSE int fd = -1;
 
-	if (fstatat(dir_fd, name, &found.st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
 	if (!S_ISDIR(found.st.st_mode) && segfs_store_handle_at(dir_fd, name, &found.handle) == 0 &&
 	    segfs_handle_ino(&found.handle) == found.st.st_ino)
 		return remember(fs, parent, name, &found, ret_entry);
 	fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? -errno : op_entry_of(fs, parent, name, fd, ret_entry);
+}
+
+int op_entry(struct fs *fs, uint64_t parent, int dir_fd, const char *name, struct fuse_entry_param *ret_entry)
+{
+	struct stat st;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return op_entry_seen(fs, parent, dir_fd, name, &st, ret_entry);
 }
 
 static void reply_entry(fuse_req_t req, int r, const struct fuse_entry_param *entry)

@@ -83,14 +83,15 @@ static bool is_users(const char *name)
 	return !strncmp(name, "user.", 5);
 }
 
-static ssize_t get(const struct target *target, const char *name, char *value, size_t size)
+static ssize_t get(const struct fs *fs, const struct target *target, const char *name, char *value,
+		   size_t size)
 {
-	char path[SEGFS_FD_PATH_MAX];
+	ssize_t n;
 
-	if (target->is_readable)
-		return fgetxattr(target->fd, name, value, size);
-	segfs_fd_path(target->fd, path);
-	return getxattr(path, name, value, size);
+	if (!target->is_readable)
+		return segfs_store_getxattr(&fs->store, target->fd, name, value, size);
+	n = fgetxattr(target->fd, name, value, size);
+	return n < 0 ? -errno : n;
 }
 
 /* The kinds that the store's kernel answers for by itself. */
@@ -98,12 +99,8 @@ static ssize_t store_get(fuse_req_t req, const struct target *target, const char
 			 size_t size)
 {
 	AS_CALLER int r = caller_become_before(req, &target->st);
-	ssize_t n;
 
-	if (r < 0)
-		return r;
-	n = get(target, name, value, size);
-	return n < 0 ? -errno : n;
+	return r < 0 ? r : get(fs_of(req), target, name, value, size);
 }
 
 static int store_set(fuse_req_t req, const struct target *target, const char *name, const char *value,
@@ -141,17 +138,39 @@ static bool knows_no_label(const char *name)
 	return !strcmp(name, "security.selinux") && access("/sys/fs/selinux", F_OK) < 0;
 }
 
-static void get_from_store(fuse_req_t req, const struct target *target, const char *name, size_t size)
+static void reply_stored(fuse_req_t req, const char *name, const char *value, ssize_t n, size_t size)
 {
-	SEGFS_FREE char *value = malloc(MAX(size, 1u));
-	ssize_t n = value ? store_get(req, target, name, value, size) : -ENOMEM;
-
 	if (n == -ENODATA && knows_no_label(name))
 		n = -EOPNOTSUPP;
 	if (n < 0)
 		reply(req, (int)n);
 	else
 		reply_xattr(req, value, (size_t)n, size);
+}
+
+static void get_from_store(fuse_req_t req, const struct target *target, const char *name, size_t size)
+{
+	SEGFS_FREE char *value = malloc(MAX(size, 1u));
+	ssize_t n = value ? store_get(req, target, name, value, size) : -ENOMEM;
+
+	reply_stored(req, name, value, n, size);
+}
+
+/*
+ * ACL and label are told like mode and owner: to whoever has reached the file, by what the kernel knows of
+ * the way to it (and "trusted." it tells root alone). So nothing is asked about the requester. ls -l,
+ * the first time, asks for the ACL of each file: no system call is made for it that can be done without.
+ */
+static void get_as_stat(fuse_req_t req, uint64_t ino, const char *name, size_t size)
+{
+	struct fs *fs = fs_of(req);
+	SEGFS_CLOSE int fd = op_open_node(fs, ino, O_PATH);
+	SEGFS_FREE char *value = malloc(MAX(size, 1u));
+	ssize_t n = value ? fd : -ENOMEM;
+
+	if (n >= 0)
+		n = segfs_store_getxattr(&fs->store, fd, name, value, size);
+	reply_stored(req, name, value, n, size);
 }
 
 static int reopen_to_read(fuse_req_t req, const struct target *target)
@@ -238,10 +257,13 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	SEGFS_CLEANUP(target_clear) struct target target = {.fd = -1};
 	enum attribute attribute = attribute_of(name);
-	int r = target_open(req, ino, is_users(name), &target);
+	int r;
 
-	if (r == 0 && attribute == ATTRIBUTE_HIDDEN)
-		r = -ENODATA;
+	if (attribute == ATTRIBUTE_OTHER && !is_users(name)) {
+		get_as_stat(req, ino, name, size);
+		return;
+	}
+	r = attribute == ATTRIBUTE_HIDDEN ? -ENODATA : target_open(req, ino, true, &target);
 	if (r < 0)
 		reply(req, r);
 	else if (attribute_concerns(attribute, target.st.st_mode))
@@ -371,23 +393,23 @@ static int change_store(fuse_req_t req, uint64_t ino, const struct target *targe
 	return r;
 }
 
-static bool has(const struct target *target, const char *name)
+static bool has(const struct fs *fs, const struct target *target, const char *name)
 {
-	return get(target, name, NULL, 0) >= 0;
+	return get(fs, target, name, NULL, 0) >= 0;
 }
 
 /* What is there now, and was not when the request came first, has been set by an earlier worker. */
-static int flags_of_first_time(const struct target *target, const char *name, int flags)
+static int flags_of_first_time(const struct fs *fs, const struct target *target, const char *name, int flags)
 {
-	bool now = has(target, name);
+	bool now = has(fs, target, name);
 
 	return !journal_before(0, now) && now ? flags & ~XATTR_CREATE : flags;
 }
 
 /* And the reverse. */
-static bool is_removed(const struct target *target, const char *name)
+static bool is_removed(const struct fs *fs, const struct target *target, const char *name)
 {
-	bool now = has(target, name);
+	bool now = has(fs, target, name);
 
 	return journal_before(0, now) && !now;
 }
@@ -399,7 +421,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 	int r = target_open(req, ino, attribute == ATTRIBUTE_OTHER && is_users(name), &target);
 
 	if (r == 0 && flags & XATTR_CREATE)
-		flags = flags_of_first_time(&target, name, flags);
+		flags = flags_of_first_time(fs_of(req), &target, name, flags);
 	if (r < 0)
 		;
 	else if (attribute == ATTRIBUTE_HIDDEN)
@@ -438,7 +460,7 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 		;
 	else if (attribute == ATTRIBUTE_HIDDEN)
 		r = -ENODATA;
-	else if (is_removed(&target, name))
+	else if (is_removed(fs_of(req), &target, name))
 		r = 0;
 	else if (attribute_concerns(attribute, target.st.st_mode))
 		r = remove_ours(req, ino, attribute, &target, name);

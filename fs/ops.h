@@ -46,6 +46,9 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
  * -errno. */
 int op_entry(struct fs *fs, uint64_t parent, int dir_fd, const char *name,
 	     struct fuse_entry_param *ret_entry);
+/* As op_entry(), by what fstatat(2) has just told of the name. */
+int op_entry_seen(struct fs *fs, uint64_t parent, int dir_fd, const char *name, const struct stat *st,
+		  struct fuse_entry_param *ret_entry);
 /* The same for an open file; a NULL name for one that has none yet. */
 int op_entry_of(struct fs *fs, uint64_t parent, const char *name, int fd, struct fuse_entry_param *ret_entry);
 /* 0, or -ENFILE: a new file could not be remembered, and shall not be made. */
