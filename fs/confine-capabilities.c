@@ -30,7 +30,7 @@ static const unsigned needed[] = {
 #define FOR_WORKERS CAP_SETPCAP
 
 /* What this process has not, it does not get; it may be in a container that never had it. */
-static int keep_needed(bool starts_workers)
+static int keep_needed(bool starts_workers, bool *ret_may_bound)
 {
 	const int sets = CAPNG_EFFECTIVE | CAPNG_PERMITTED | (starts_workers ? CAPNG_BOUNDING_SET : 0);
 	bool has[COUNT_OF(needed)], has_more;
@@ -39,6 +39,7 @@ static int keep_needed(bool starts_workers)
 		return -EPERM;
 	for (size_t i = 0; i < COUNT_OF(needed); i++)
 		has[i] = capng_have_capability(CAPNG_PERMITTED, needed[i]);
+	*ret_may_bound = capng_have_capability(CAPNG_EFFECTIVE, FOR_WORKERS);
 	has_more = starts_workers && capng_have_capability(CAPNG_PERMITTED, FOR_WORKERS);
 	capng_clear(CAPNG_SELECT_BOTH);
 	for (size_t i = 0; i < COUNT_OF(needed); i++)
@@ -52,10 +53,12 @@ static int keep_needed(bool starts_workers)
 /* The bounding set needs CAP_SETPCAP, and is of no matter with no_new_privs: it goes if it can. */
 int confine_capabilities(bool starts_workers)
 {
-	int r = keep_needed(starts_workers);
+	bool may_bound;
+	int r = keep_needed(starts_workers, &may_bound);
 
 	if (r < 0)
 		return r;
-	capng_apply(CAPNG_SELECT_BOUNDS);
+	if (may_bound) /* libcap-ng complains to the log otherwise */
+		capng_apply(CAPNG_SELECT_BOUNDS);
 	return capng_apply(CAPNG_SELECT_CAPS) < 0 ? -EPERM : 0;
 }
