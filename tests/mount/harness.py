@@ -22,9 +22,9 @@ SEGFS = os.environ.get("SEGFS", "segfs")
 PYTHON = "/usr/bin/python3"
 EXPECTED_LOG = (" mounted on ", " unmounted from ", "requests: ", "removed ")
 UNDER_VALGRIND = os.environ.get("UNDER_VALGRIND")  # under_valgrind.c, if workers are to run so
-# It knows no futex_waitv(2), and says so at length; the worker does without.
-VALGRIND_LOG = ("ended for an upgrade", "-- WARNING: unhandled amd64-linux syscall: 449", "-- You may be able to write", "-- Read the file README_MISSING",
-                "-- Nevertheless we consider this", "-- it at http://valgrind")
+# It knows neither futex_waitv(2) nor getxattrat(2), and says so at length; the worker does without.
+VALGRIND_LOG = ("ended for an upgrade", "-- WARNING: unhandled amd64-linux syscall: 449", "-- WARNING: unhandled amd64-linux syscall: 464",
+                "-- You may be able to write", "-- Read the file README_MISSING", "-- Nevertheless we consider this", "-- it at http://valgrind")
 
 
 def eventually(condition, seconds=20, what="the condition"):
