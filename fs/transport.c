@@ -46,8 +46,8 @@ struct inval_entry {
 #define EXPIRE_ONLY 1
 _Static_assert(sizeof(struct inval_entry) == sizeof(struct fuse_notify_inval_entry_out), "one size");
 
-/* Of a buffer; an attribute's value of 4 KiB and two names fit in. */
-#define POPULATED     (16 << 10)
+/* Of a buffer; the largest value of an attribute and its name fit in (XATTR_SIZE_MAX). */
+#define POPULATED     (80 << 10)
 #define SMALLEST_PAGE 4096
 
 bool transport_has_passthrough(const struct transport *transport)
@@ -138,7 +138,7 @@ static void refuse(int fd, const char *request)
  * While the kernel copies a request into memory that is not there yet, it gives up if this process is being
  * killed, by another thread's crash or from outside, and the request is not sent to the next worker but ends
  * with EIO (fuse_dev_do_read(), and get_user_pages() under it). So a buffer's memory is there before it is
- * used: as much of it as all but the largest requests need.
+ * used: as much of it as any request needs but a long write to a view.
  */
 static void populate(char *buf, size_t len)
 {
