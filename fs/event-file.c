@@ -26,9 +26,21 @@ void event_file_update(struct events *events, struct event_file *file)
 		events_kick(events);
 }
 
+bool event_file_is_broken(const struct event_file *file)
+{
+	return file->page->broken || file->lost;
+}
+
+/* A version that is less than what was seen is another page's. */
+void event_file_resume(struct event_file *file, uint64_t seen)
+{
+	file->seen = seen;
+	file->lost = seen > file->page->count;
+}
+
 bool event_file_is_readable(const struct event_file *file)
 {
-	return file->at < file->len || file->page->broken || file->page->count > file->seen;
+	return file->at < file->len || event_file_is_broken(file) || file->page->count > file->seen;
 }
 
 void event_file_note(struct fs *fs, const struct event_file *file)
@@ -45,7 +57,7 @@ void event_file_give(struct event_file *file, fuse_req_t req, size_t size)
 	struct fs *fs = fs_of(req);
 	size_t n;
 
-	if (file->at == file->len && file->page->broken) {
+	if (file->at == file->len && event_file_is_broken(file)) {
 		reply(req, -EIO);
 		return;
 	}

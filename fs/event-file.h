@@ -38,6 +38,7 @@ struct event_file {
 	struct event_user *user; /* one user of it */
 	struct event_file *next; /* of the page */
 	bool reads;		 /* opened for reading */
+	bool lost;		 /* the page it knew was cut or replaced while no worker looked */
 	uint64_t seen;
 	char line[24];			  /* the version last given out, */
 	size_t at, len;			  /* of which this has been read */
@@ -84,6 +85,12 @@ struct event_file *event_file_find(struct events *events, uint64_t id);
 
 /* Whoever still waits gets EINTR. */
 void event_file_free(struct events *events, struct event_file *file);
+
+/* There are no more news for it. */
+bool event_file_is_broken(const struct event_file *file);
+
+/* What an earlier worker noted that it has seen. */
+void event_file_resume(struct event_file *file, uint64_t seen);
 
 /* Is there something to be read, of the page as it was last looked at? */
 bool event_file_is_readable(const struct event_file *file);

@@ -45,7 +45,8 @@ static int open_file(struct fs *fs, const struct segfs_handle *segment, int page
 	r = file ? 0 : event_file_open(events, segment, page_fd, uid, flags, id);
 	if (!file && r == 0) {
 		file = event_file_find(events, id);
-		file->seen = seen ? *seen : file->seen;
+		if (seen)
+			event_file_resume(file, *seen);
 		event_file_note(fs, file);
 	}
 	pthread_mutex_unlock(&events->lock);
@@ -166,7 +167,7 @@ int events_publish(struct fs *fs, uint64_t id)
 
 	pthread_mutex_lock(&events->lock);
 	file = event_file_find(events, id);
-	if (file)
+	if (file && !file->lost)
 		r = event_page_publish(file->page);
 	pthread_mutex_unlock(&events->lock);
 	return r;
@@ -188,10 +189,10 @@ static unsigned poll_file(struct events *events, struct event_file *file, struct
 	if (handle)
 		keep_handle(file, handle);
 	if (!file->reads)
-		return file->page->broken ? ready | POLLERR : ready;
+		return event_file_is_broken(file) ? ready | POLLERR : ready;
 	if (event_file_is_readable(file))
 		ready |= POLLIN | POLLRDNORM;
-	if (file->page->broken)
+	if (event_file_is_broken(file))
 		ready |= POLLERR;
 	file->polled = file->handle && !event_file_is_readable(file);
 	event_file_update(events, file);

@@ -7,6 +7,7 @@ import mmap
 import os
 import pathlib
 import random
+import select
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ import harness
 from harness import PYTHON, SEGFS, Daemon, MountTest, eventually, is_mountpoint, main, run
 
 ENDURE = os.environ.get("ENDURE", "endure")
+CONTROL = ".segfs-control"
 RESTARTS = int(os.environ.get("RESTARTS", "30"))  # a storm has so many; 1000 takes some minutes
 PAUSE = float(os.environ.get("RESTART_PAUSE", "1"))  # so many times as long between two, where a worker takes long to start
 CLIENTS = 8
@@ -347,6 +349,34 @@ class Held(RestartTest):
         for process in (reader, poller):
             self.assertEqual(process.stdout.readline(), "b'2\\n'\n")
         self.assertEqual(os.read(seen, 100), b"2\n")
+
+    def test_events_of_a_page_that_is_cut_while_no_worker_looks(self):
+        """Whoever waits for news of it is told that there are none any more; who opens it now has those of the new page."""
+        (self.mnt / "x").write_bytes(b"x")
+        path = self.mnt / ".segfs/events/x"
+        fds = [os.open(path, flags) for flags in (os.O_RDWR, os.O_WRONLY)]
+        for fd in fds:
+            self.addCleanup(os.close, fd)
+            os.write(fd, b"1")
+        self.assertEqual(os.read(fds[0], 100), b"2\n")
+        poller = self.start("import os, select, sys; f = os.open(sys.argv[1], os.O_RDONLY); p = select.poll(); p.register(f, select.POLLIN);"
+                            " print('open', flush=True); p.poll(); print(os.read(f, 100), flush=True); print(p.poll()[0][1] & select.POLLERR)", path)
+        poller.stdout.readline()
+        os.write(fds[1], b"1")
+        self.assertEqual(poller.stdout.readline(), "b'3\\n'\n")
+        before, worker = int(self.status()["Restarts"]), self.daemon.worker()
+        os.kill(worker, signal.SIGSTOP)
+        os.truncate(self.store / CONTROL / str((self.store / "x").stat().st_ino), 0)
+        os.kill(worker, signal.SIGKILL)
+        self.served_anew(before)
+        self.assertEqual(poller.stdout.readline(), f"{select.POLLERR}\n")
+        with self.assertErrno(errno.EIO):
+            os.read(fds[0], 100)
+        with open(path, "r+b", buffering=0) as other:
+            other.write(b"1")
+            self.assertEqual(other.read(100), b"1\n")
+        with self.assertErrno(errno.EIO):
+            os.write(fds[0], b"1")
 
     def test_a_control_page(self):
         (self.mnt / "x").write_bytes(b"x")
