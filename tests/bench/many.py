@@ -25,6 +25,7 @@ def fill(directory, count):
 
 
 def fill_store(store, count):
+    """So that paths are of as many components everywhere."""
     fill(store / "many", count)
     if count == MANY:
         fill(store / "again", count)
@@ -89,14 +90,11 @@ def main():
         for count in COUNTS:
             plain = bench.PLAIN / f"many-{count}"
             stack.callback(shutil.rmtree, plain)
-            fill(plain, count)
+            fill_store(plain, count)
             _, mnt, daemons[count] = stack.enter_context(mounted(f"many-{count}", fill=lambda store, count=count: fill_store(store, count)))
-            made[count] = dict(zip(PEERS, (mnt / "many", plain, null / str(count))))
+            made[count] = dict(zip(PEERS, (mnt / "many", plain / "many", null / str(count))))
             if count == MANY:
-                plain = bench.PLAIN / f"many-{count}-again"
-                stack.callback(shutil.rmtree, plain)
-                fill(plain, count)
-                again = dict(zip(PEERS, (mnt / "again", plain, null / str(count + 1))))
+                again = dict(zip(PEERS, (mnt / "again", plain / "again", null / str(count + 1))))
         for count, directories in made.items():
             list_all(count, directories)
         ask_in_places(made, daemons)
