@@ -9,9 +9,10 @@ import signal
 import subprocess
 import threading
 import time
+import unittest
 
 from control_peer import Peer, sleeps
-from harness import PYTHON, MountTest, eventually, main, run
+from harness import PYTHON, UNDER_VALGRIND, MountTest, eventually, main, run
 
 CONTROL = ".segfs-control"
 OWNER, OTHER = 20001, 20002
@@ -350,6 +351,10 @@ print(version, flush=True)
         self.assertQuiet()
 
 
+# The daemon goes on from a SIGBUS (fs/shield.c); under valgrind the thread jumps into its stack when the handler returns.
+mends_pages = unittest.skipIf(UNDER_VALGRIND, "valgrind does not return rightly from a signal handler to the access to memory that it has mended")
+
+
 class Hostile(EventsTest):
     """What the owner of a page does to its file in the store while others wait."""
 
@@ -372,6 +377,7 @@ class Hostile(EventsTest):
         self.assertIn("Errno 5", process.stderr.read())
         self.assertBroken(process)
 
+    @mends_pages
     def test_cut_to_nothing(self):
         self.wait_and(lambda: os.truncate(self.page(), 0))
 
@@ -389,6 +395,7 @@ class Hostile(EventsTest):
 
         self.wait_and(act)
 
+    @mends_pages
     def test_cut_under_writers_and_pollers(self):
         fd = self.open()
         os.write(fd, b"!")
@@ -401,6 +408,7 @@ class Hostile(EventsTest):
             with self.assertErrno(errno.EIO):
                 attempt()
 
+    @mends_pages
     def test_cut_again_and_again_at_any_moment(self):
         def cut():
             while not stop.is_set():

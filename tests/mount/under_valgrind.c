@@ -11,7 +11,6 @@
 
 static const char *const command[] = {"valgrind",
 				      "-q",
-				      "--vex-iropt-register-updates=allregs-at-mem-access",
 				      "--error-exitcode=9",
 				      "--leak-check=full",
 				      "--show-leak-kinds=definite",
