@@ -159,6 +159,22 @@ START_TEST(fd_path_reaches_attributes_of_a_path_descriptor)
 }
 END_TEST
 
+START_TEST(getxattr_reaches_attributes_of_a_path_descriptor)
+{
+	SEGFS_CLOSE int fd = make("a"), path = openat(store.root_fd, "a", O_PATH | O_CLOEXEC);
+	const char *name = "trusted.segfs.test";
+	char value[8];
+
+	ck_assert_int_eq(segfs_store_getxattr(&store, path, name, value, sizeof(value)), -ENODATA);
+	ck_assert_int_eq(fsetxattr(fd, name, "value", 5, 0), 0);
+	ck_assert_int_eq(segfs_store_getxattr(&store, path, name, NULL, 0), 5);
+	ck_assert_int_eq(segfs_store_getxattr(&store, path, name, value, 4), -ERANGE);
+	ck_assert_int_eq(segfs_store_getxattr(&store, path, name, value, sizeof(value)), 5);
+	ck_assert_mem_eq(value, "value", 5);
+	unlinkat(store.root_fd, "a", 0);
+}
+END_TEST
+
 START_TEST(what_is_mounted_below_does_not_exist)
 {
 	char path[64];
@@ -198,6 +214,7 @@ static TCase *store_tests(void)
 	tcase_add_test(tests, reopen_gives_another_open_file);
 	tcase_add_test(tests, reopen_waits_for_a_lease_but_not_for_ever);
 	tcase_add_test(tests, fd_path_reaches_attributes_of_a_path_descriptor);
+	tcase_add_test(tests, getxattr_reaches_attributes_of_a_path_descriptor);
 	tcase_add_test(tests, what_is_mounted_below_does_not_exist);
 	return tests;
 }
