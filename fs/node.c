@@ -432,15 +432,16 @@ int node_doubt_left_s(struct node_table *table, uint64_t ino)
 	return age_s < NODE_DOUBT_S ? NODE_DOUBT_S - (int)age_s : 0;
 }
 
-void node_note_pinned(struct node_table *table, uint64_t ino)
+bool node_note_pinned(struct node_table *table, uint64_t ino)
 {
 	LOCKED(table);
 	struct node_entry *entry = find(table, ino);
 
 	if (!entry)
-		return;
+		return false;
 	entry->node.pinned = true;
 	keep(entry);
+	return true;
 }
 
 bool node_pin(struct node_table *table, uint64_t ino, int fd)

@@ -174,8 +174,8 @@ void node_trust(struct node_table *table, uint64_t ino);
 #define NODE_TRUSTED INT_MAX
 int node_doubt_left_s(struct node_table *table, uint64_t ino);
 
-/* The supervisor has a pin of it. */
-void node_note_pinned(struct node_table *table, uint64_t ino);
+/* The supervisor has a pin of it. False: it is not known any more. */
+bool node_note_pinned(struct node_table *table, uint64_t ino);
 
 /* How many nodes there are. */
 size_t node_count(struct node_table *table);

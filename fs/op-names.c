@@ -430,8 +430,10 @@ static void pin_for_successor(struct fs *fs, const struct victim *victim)
 
 	if (node_get(&fs->nodes, victim->ino, &node) < 0 || node.pinned || node.backing_id > 0)
 		return;
-	if (link_send(fs->supervisor, LINK_PIN, victim->ino, victim->fd) == 0)
-		node_note_pinned(&fs->nodes, victim->ino);
+	if (link_send(fs->supervisor, LINK_PIN, victim->ino, victim->fd) < 0)
+		return;
+	if (!node_note_pinned(&fs->nodes, victim->ino)) /* forgotten meanwhile, by a thread that knew of no pin */
+		link_insist(fs->supervisor, LINK_UNPIN, victim->ino);
 }
 
 /*
