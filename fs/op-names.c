@@ -432,7 +432,8 @@ static void pin_for_successor(struct fs *fs, const struct victim *victim)
 		return;
 	if (link_send(fs->supervisor, LINK_PIN, victim->ino, victim->fd) < 0)
 		return;
-	if (!node_note_pinned(&fs->nodes, victim->ino)) /* forgotten meanwhile, by a thread that knew of no pin */
+	/* Not known any more: another thread has forgotten it, and knew of no pin. */
+	if (!node_note_pinned(&fs->nodes, victim->ino))
 		link_insist(fs->supervisor, LINK_UNPIN, victim->ino);
 }
 
