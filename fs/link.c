@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,8 +11,6 @@
 
 /* Numbers of descriptors across an execve(2). */
 enum { SOCKET = 3, FUSE, LEDGER, STORE, ABOVE, MOUNT, END };
-
-#define INSIST_MS 100
 
 union control {
 	struct cmsghdr header;
@@ -35,14 +32,6 @@ int link_send(int socket, enum link_kind kind, uint64_t value, int fd)
 		header.msg_controllen = sizeof(control);
 	}
 	return sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
-void link_insist(int socket, enum link_kind kind, uint64_t value)
-{
-	struct pollfd pollfd = {.fd = socket, .events = POLLOUT};
-
-	while (link_send(socket, kind, value, -1) == -EAGAIN && poll(&pollfd, 1, INSIST_MS) > 0)
-		;
 }
 
 int link_receive(int socket, struct link_message *ret_message, int *ret_fd)

@@ -35,9 +35,6 @@ struct link {
 /* Does not wait. `fd` goes along, -1: none. 0, -EAGAIN: the other one is far behind; or another -errno. */
 int link_send(int socket, enum link_kind kind, uint64_t value, int fd);
 
-/* The same of what must not be left out, which waits a little for the other one. */
-void link_insist(int socket, enum link_kind kind, uint64_t value);
-
 /* Waits. *ret_fd: the descriptor that came along, the caller's, or -1. 1; 0: the other one has ended; or
  * -errno. */
 int link_receive(int socket, struct link_message *ret_message, int *ret_fd);

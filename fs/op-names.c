@@ -181,13 +181,22 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	reply_entry(req, r, &entry);
 }
 
+/* A supervisor that is too far behind to be told finds it out by itself, once it has caught up. */
+static void unpin(struct fs *fs, uint64_t ino)
+{
+	if (link_send(fs->supervisor, LINK_UNPIN, ino, -1) == 0)
+		return;
+	fs->ledger.page->unpins_missed = true;
+	link_send(fs->supervisor, LINK_WAKE, 0, -1);
+}
+
 void op_end_node(struct fs *fs, struct node *node)
 {
 	passthrough_close(&fs->passthrough, node->backing_id);
 	watch_remove(fs, node->watch);
 	if (node->pinned) {
 		fault_at("END");
-		link_insist(fs->supervisor, LINK_UNPIN, node->ino);
+		unpin(fs, node->ino);
 	}
 	close_fd(&node->pin);
 }
@@ -434,7 +443,7 @@ static void pin_for_successor(struct fs *fs, const struct victim *victim)
 		return;
 	/* Not known any more: another thread has forgotten it, and knew of no pin. */
 	if (!node_note_pinned(&fs->nodes, victim->ino))
-		link_insist(fs->supervisor, LINK_UNPIN, victim->ino);
+		unpin(fs, victim->ino);
 }
 
 /*

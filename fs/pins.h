@@ -19,6 +19,6 @@ void pins_add(struct pins *pins, uint64_t id, int fd);
 void pins_remove(struct pins *pins, uint64_t id);
 void pins_clear(struct pins *pins);
 
-/* Between two workers: end those whose node the ledger has no more. One that was killed as it let go of a
- * file has not come to say so. */
+/* End those whose node the ledger has no more. A worker that was killed as it let go of a file has not come
+ * to say so. */
 void pins_review(struct pins *pins, struct ledger *ledger);

@@ -193,6 +193,16 @@ static void listen_to(struct supervisor *supervisor, struct child *child)
 		close_fd(&child->socket);
 }
 
+/* The node of a pin is in the ledger before and until after it is wanted, whatever else the worker does
+ * meanwhile. */
+static void review_pins(struct supervisor *supervisor)
+{
+	_Atomic bool *missed = &supervisor->ledger.page->unpins_missed;
+
+	if (*missed && atomic_exchange(missed, false))
+		pins_review(&supervisor->pins, &supervisor->ledger);
+}
+
 /* One that could say that it was ready may have ended before that was heard: it ends now. */
 static void hear_last_words(struct supervisor *supervisor)
 {
@@ -417,6 +427,7 @@ static void supervise(struct supervisor *supervisor)
 		poll(fds, COUNT_OF(fds), timeout_ms(supervisor));
 		listen_to(supervisor, &supervisor->worker);
 		listen_to(supervisor, &supervisor->next);
+		review_pins(supervisor);
 		if (fds[3].revents) {
 			close_fd(&supervisor->worker.canary);
 			end_begins(supervisor, child_now_ns());

@@ -350,6 +350,25 @@ class Held(RestartTest):
             self.assertEqual(process.stdout.readline(), "b'2\\n'\n")
         self.assertEqual(os.read(seen, 100), b"2\n")
 
+    def test_what_is_let_go_while_the_supervisor_is_far_behind(self):
+        """Directories that are removed and open are kept by it; when they are closed, it does not read what it is told."""
+        supervisor = pathlib.Path(f"/proc/{self.daemon.process.pid}/fd")
+        before, known = len(os.listdir(supervisor)), int(self.status()["Nodes"])
+        fds = []
+        for i in range(600):
+            (self.mnt / f"d{i}").mkdir()
+            fds.append(os.open(self.mnt / f"d{i}", os.O_PATH))
+            (self.mnt / f"d{i}").rmdir()
+            eventually(lambda i=i: len(os.listdir(supervisor)) == before + i + 1, what="the pin")
+        os.kill(self.daemon.process.pid, signal.SIGSTOP)
+        try:
+            for fd in fds:
+                os.close(fd)
+            eventually(lambda: int(self.status()["Nodes"]) == known, what="the last FORGET")
+        finally:
+            os.kill(self.daemon.process.pid, signal.SIGCONT)
+        eventually(lambda: len(os.listdir(supervisor)) == before, what="the end of the pins")
+
     def test_events_of_a_page_that_is_cut_while_no_worker_looks(self):
         """Whoever waits for news of it is told that there are none any more; who opens it now has those of the new page."""
         (self.mnt / "x").write_bytes(b"x")
