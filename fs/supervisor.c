@@ -193,13 +193,24 @@ static void listen_to(struct supervisor *supervisor, struct child *child)
 		close_fd(&child->socket);
 }
 
-/* The node of a pin is in the ledger before and until after it is wanted, whatever else the worker does
- * meanwhile. */
-static void review_pins(struct supervisor *supervisor)
+static bool has_missed_unpins(const struct supervisor *supervisor)
 {
-	_Atomic bool *missed = &supervisor->ledger.page->unpins_missed;
+	return supervisor->ledger.page->unpins_missed;
+}
 
-	if (*missed && atomic_exchange(missed, false))
+/*
+ * The node of a pin is in the ledger before and until after it is wanted, whatever else the worker does
+ * meanwhile. What it could not say was the end of pins of which it had spoken: these words are heard before
+ * the review, or they would come after it, and for good.
+ */
+static void listen_to_all(struct supervisor *supervisor)
+{
+	bool missed = has_missed_unpins(supervisor) &&
+		      atomic_exchange(&supervisor->ledger.page->unpins_missed, false);
+
+	listen_to(supervisor, &supervisor->worker);
+	listen_to(supervisor, &supervisor->next);
+	if (missed)
 		pins_review(&supervisor->pins, &supervisor->ledger);
 }
 
@@ -394,6 +405,8 @@ static int64_t look_ns(const struct supervisor *supervisor)
 {
 	const struct child *worker = &supervisor->worker;
 
+	if (has_missed_unpins(supervisor))
+		return 0;
 	if (sleeps(supervisor))
 		return INT64_MAX;
 	return supervisor->busy || worker->asked_ns || worker->stopped ? TICK_NS : IDLE_NS;
@@ -425,9 +438,7 @@ static void supervise(struct supervisor *supervisor)
 		};
 
 		poll(fds, COUNT_OF(fds), timeout_ms(supervisor));
-		listen_to(supervisor, &supervisor->worker);
-		listen_to(supervisor, &supervisor->next);
-		review_pins(supervisor);
+		listen_to_all(supervisor);
 		if (fds[3].revents) {
 			close_fd(&supervisor->worker.canary);
 			end_begins(supervisor, child_now_ns());

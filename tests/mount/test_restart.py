@@ -369,6 +369,22 @@ class Held(RestartTest):
             os.kill(self.daemon.process.pid, signal.SIGCONT)
         eventually(lambda: len(os.listdir(supervisor)) == before, what="the end of the pins")
 
+    def test_what_is_let_go_while_the_supervisor_now_and_then_stands_still(self):
+        """Anywhere on its way, with directories being removed faster than it can be told of when it stands."""
+        supervisor = pathlib.Path(f"/proc/{self.daemon.process.pid}/fd")
+        before = len(os.listdir(supervisor))
+        makers = [self.start("import os, sys\nwhile not os.path.exists(sys.argv[1] + '.end'):\n"
+                             "    os.mkdir(sys.argv[1])\n    os.rmdir(sys.argv[1])\n", self.mnt / name) for name in "ab"]
+        for _ in range(30):
+            time.sleep(random.random() / 100)
+            os.kill(self.daemon.process.pid, signal.SIGSTOP)
+            time.sleep(0.15)
+            os.kill(self.daemon.process.pid, signal.SIGCONT)
+        for name, maker in zip("ab", makers):
+            (self.store / f"{name}.end").touch()
+            self.assertEqual(maker.wait(60), 0)
+        eventually(lambda: len(os.listdir(supervisor)) == before, what="the end of the pins")
+
     def test_events_of_a_page_that_is_cut_while_no_worker_looks(self):
         """Whoever waits for news of it is told that there are none any more; who opens it now has those of the new page."""
         (self.mnt / "x").write_bytes(b"x")
