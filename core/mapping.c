@@ -128,13 +128,10 @@ SEGFS_PUBLIC int segfs_mapping_open(const char *path, int flags, const char *dty
 
 static int set_attribute(int fd, const char *name, const struct segfs_segment *segment)
 {
-	ssize_t len = segfs_segment_format(segment, name, NULL, 0);
-	SEGFS_FREE char *value = len < 0 ? NULL : malloc((size_t)len + 1);
+	SEGFS_FREE char *value = NULL;
+	ssize_t len = segfs_segment_text(segment, name, &value);
 
-	if (!value)
-		return len < 0 ? (int)len : -ENOMEM;
-	segfs_segment_format(segment, name, value, (size_t)len + 1);
-	return segfs_segment_set(fd, name, value, (size_t)len, 0);
+	return len < 0 ? (int)len : segfs_segment_set(fd, name, value, (size_t)len, 0);
 }
 
 /* The shape is last: with it the file gets its size. */

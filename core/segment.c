@@ -295,13 +295,36 @@ static ssize_t array_format(const struct segfs_array *array, const char *name, c
 	return -ENODATA;
 }
 
+static ssize_t array_text(const struct segfs_array *array, const char *name, char **ret_text)
+{
+	ssize_t n = array_format(array, name, NULL, 0);
+	char *text;
+
+	if (n < 0)
+		return n;
+	text = malloc((size_t)n + 1);
+	if (!text)
+		return -ENOMEM;
+	array_format(array, name, text, (size_t)n + 1);
+	*ret_text = text;
+	return n;
+}
+
+static bool has_attribute(const struct segfs_segment *segment, const char *name)
+{
+	/* The record of a table does not lie in the file as a whole. */
+	return segment->kind != SEGFS_KIND_RAW &&
+	       (segment->kind != SEGFS_KIND_TABLE || !strcmp(name, SEGFS_ATTR_DTYPE));
+}
+
 ssize_t segfs_segment_format(const struct segfs_segment *segment, const char *name, char *buf, size_t size)
 {
-	if (segment->kind == SEGFS_KIND_RAW)
-		return -ENODATA;
-	if (segment->kind == SEGFS_KIND_TABLE && strcmp(name, SEGFS_ATTR_DTYPE))
-		return -ENODATA; /* the record does not lie in the file as a whole */
-	return array_format(&segment->array, name, buf, size);
+	return has_attribute(segment, name) ? array_format(&segment->array, name, buf, size) : -ENODATA;
+}
+
+ssize_t segfs_segment_text(const struct segfs_segment *segment, const char *name, char **ret_text)
+{
+	return has_attribute(segment, name) ? array_text(&segment->array, name, ret_text) : -ENODATA;
 }
 
 /* What can be said before dtype and shape are both known. */
@@ -330,12 +353,8 @@ static int reserve(int fd, const struct segfs_array *array)
 static int store_value(int fd, const char *name, const struct segfs_array *array, int flags)
 {
 	SEGFS_FREE char *text = NULL;
-	ssize_t n;
+	ssize_t n = array_text(array, name, &text);
 
-	text = malloc(XATTR_SIZE_MAX);
-	if (!text)
-		return -ENOMEM;
-	n = array_format(array, name, text, XATTR_SIZE_MAX);
 	if (n < 0 || n >= XATTR_SIZE_MAX)
 		return n < 0 ? (int)n : -EINVAL;
 	return fsetxattr(fd, name, text, (size_t)n, flags) < 0 ? -errno : 0;
@@ -347,17 +366,18 @@ static int accept_if_same(const struct segfs_segment *segment, const char *name,
 			  size_t len)
 {
 	SEGFS_CLEANUP(stored_clear) struct stored given = {.array.order = 'C'};
-	SEGFS_FREE char *wanted = malloc(XATTR_SIZE_MAX), *actual = malloc(XATTR_SIZE_MAX);
+	SEGFS_FREE char *wanted = NULL, *actual = NULL;
+	ssize_t n;
 	int r;
 
-	if (!wanted || !actual)
-		return -ENOMEM;
 	r = stored_parse(&given, name, value, len);
 	if (r < 0)
 		return r;
-	if (array_format(&given.array, name, wanted, XATTR_SIZE_MAX) < 0 ||
-	    segfs_segment_format(segment, name, actual, XATTR_SIZE_MAX) < 0)
-		return -EINVAL;
+	n = array_text(&given.array, name, &wanted);
+	if (n >= 0)
+		n = segfs_segment_text(segment, name, &actual);
+	if (n < 0)
+		return n == -ENOMEM ? -ENOMEM : -EINVAL;
 	return strcmp(wanted, actual) ? -EINVAL : 0;
 }
 

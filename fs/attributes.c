@@ -84,26 +84,33 @@ static ssize_t give(const char *text, char **ret_value)
 	return (ssize_t)strlen(copy);
 }
 
-/* From the description if there is a valid one; else as somebody has stored it, half a description or a wrong
- * one. */
-static ssize_t read_stored(const struct segfs_segment *segment, const char *name, int fd, char **ret_value)
+/* As somebody has stored it: half a description, or a wrong one. */
+static ssize_t read_raw(const char *name, int fd, char **ret_value)
 {
 	SEGFS_FREE char *value = malloc(XATTR_SIZE_MAX);
 	ssize_t n;
 
 	if (!value)
 		return -ENOMEM;
-	n = segfs_segment_format(segment, name, value, XATTR_SIZE_MAX);
-	if (n == -ENODATA && segment->kind == SEGFS_KIND_RAW) {
-		n = fgetxattr(fd, name, value, XATTR_SIZE_MAX);
-		if (n < 0)
-			return -errno;
-	}
+	n = fgetxattr(fd, name, value, XATTR_SIZE_MAX);
 	if (n < 0)
-		return n;
+		return -errno;
+	*ret_value = steal_pointer(&value);
+	return n;
+}
+
+/* From the description if there is a valid one. */
+static ssize_t read_stored(const struct segfs_segment *segment, const char *name, int fd, char **ret_value)
+{
+	SEGFS_FREE char *value = NULL;
+	ssize_t n = segfs_segment_text(segment, name, &value);
+
+	if (n == -ENODATA && segment->kind == SEGFS_KIND_RAW)
+		return read_raw(name, fd, ret_value);
 	if (n >= XATTR_SIZE_MAX) /* only a .npy header can say so much */
 		return -E2BIG;
-	*ret_value = steal_pointer(&value);
+	if (n >= 0)
+		*ret_value = steal_pointer(&value);
 	return n;
 }
 

@@ -38,14 +38,19 @@ static int run_worker(const struct options *options)
 	return worker_run(options, &link);
 }
 
+/* Beyond it, memory is mapped for each use and given back at once. */
+#define LARGE (32 << 10)
+
 /*
  * Threads answer whichever request comes, so what one has allocated another frees: with an arena for each of
- * them, all creep up for hours to what the largest has needed. And they allocate little.
+ * them, all creep up for hours to what the largest has needed. So does the one arena, as what lives long
+ * comes to lie between what is large and short-lived (attributes, listings, views).
  */
-static void use_one_arena(void)
+static void keep_heap_small(void)
 {
 #ifdef M_ARENA_MAX /* glibc */
 	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_MMAP_THRESHOLD, LARGE);
 #endif
 }
 
@@ -54,7 +59,7 @@ int main(int argc, char **argv)
 	struct options options;
 	int status;
 
-	use_one_arena();
+	keep_heap_small();
 	switch (options_parse(argc, argv, &options)) {
 	case OPTIONS_DONE:
 		return EXIT_SUCCESS;

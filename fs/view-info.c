@@ -97,13 +97,10 @@ static void print_type(const struct segfs_segment *segment, FILE *out)
 	if (segment->kind == SEGFS_KIND_RAW)
 		return;
 	for (size_t i = 0; i < COUNT_OF(lines); i++) {
-		ssize_t n = segfs_segment_format(segment, lines[i].attribute, NULL, 0);
-		SEGFS_FREE char *text = n < 0 ? NULL : malloc((size_t)n + 1);
+		SEGFS_FREE char *text = NULL;
 
-		if (!text)
-			continue;
-		segfs_segment_format(segment, lines[i].attribute, text, (size_t)n + 1);
-		fprintf(out, "%s:\t%s\n", lines[i].key, text);
+		if (segfs_segment_text(segment, lines[i].attribute, &text) >= 0)
+			fprintf(out, "%s:\t%s\n", lines[i].key, text);
 	}
 	fprintf(out, "Itemsize:\t%zu\n", segment->array.dtype->itemsize);
 	if (segment->kind != SEGFS_KIND_TABLE) /* whose fields lie on lines of their own */

@@ -88,11 +88,9 @@ static void add_without_blanks(struct table *table, const char *text, char inste
 
 static void add_formatted(struct table *table, const struct segfs_segment *segment, const char *attribute)
 {
-	ssize_t n = segfs_segment_format(segment, attribute, NULL, 0);
-	SEGFS_FREE char *text = n < 0 ? NULL : malloc((size_t)n + 1);
+	SEGFS_FREE char *text = NULL;
 
-	if (text)
-		segfs_segment_format(segment, attribute, text, (size_t)n + 1);
+	segfs_segment_text(segment, attribute, &text);
 	add_without_blanks(table, text ?: "", 0);
 }
 

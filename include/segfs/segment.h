@@ -64,6 +64,10 @@ SEGFS_PUBLIC const char *segfs_kind_name(enum segfs_kind kind);
 SEGFS_PUBLIC ssize_t segfs_segment_format(const struct segfs_segment *segment, const char *name, char *buf,
 					  size_t size);
 
+/* The same as a string of its own: the caller's to free. Its length, -ENOMEM, or -ENODATA. */
+SEGFS_PUBLIC ssize_t segfs_segment_text(const struct segfs_segment *segment, const char *name,
+					char **ret_text);
+
 /*
  * Check a value for one of the four and store it in canonical form on the open file `fd` (open for writing
  * and reading; its attributes are set with the caller's credentials). `flags` as of setxattr(2). On an empty

@@ -56,6 +56,14 @@ class Peer:
         pass
 
 
+def make_npy(path, elements):
+    """An array in a file, mapped; its pages are reserved, as one does who wants to be told that there is room, not killed by SIGBUS."""
+    array = np.lib.format.open_memmap(path, "w+", "f8", (elements,))
+    with open(path, "r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
+    return np.asarray(array)
+
+
 class Shared(Peer):
     """A .npy file in a directory, mapped by all of them before it is handed over; filled in place. Used as a plain array: what numpy
     adds to a memmap takes some microseconds at each use."""
@@ -63,7 +71,7 @@ class Shared(Peer):
     def __init__(self, size, consumers):
         super().__init__(8, consumers)
         self.path = self.directory / f"handover-{os.getpid()}.npy"
-        self.array = np.asarray(np.lib.format.open_memmap(self.path, "w+", "f8", (size // 8,)))
+        self.array = make_npy(self.path, size // 8)
 
     def hand_over(self):
         self.tell()
