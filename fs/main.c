@@ -38,8 +38,9 @@ static int run_worker(const struct options *options)
 	return worker_run(options, &link);
 }
 
-/* Beyond it, memory is mapped for each use and given back at once. */
-#define LARGE (32 << 10)
+/* From here on, memory is mapped for each use and given back at once: among others what open_memstream(3)
+ * begins with. */
+#define LARGE (8 << 10)
 
 /*
  * Threads answer whichever request comes, so what one has allocated another frees: with an arena for each of

@@ -62,12 +62,15 @@ def opened(pid):
     return {}
 
 
+def status(mnt):
+    return dict(line.split(":\t") for line in (mnt / ".segfs/status").read_text().splitlines())
+
+
 def of_mount(mnt, store):
     """What the daemon knows, and what the store holds: a backing id that is not let go of keeps a removed file there."""
-    status = dict(line.split(":\t") for line in (mnt / ".segfs/status").read_text().splitlines())
-    space = os.statvfs(store)
+    known, space = status(mnt), os.statvfs(store)
     return {
-        "nodes": int(status["Nodes"]), "wards": int(status["Wards"]), "event files": int(status["EventFiles"]),
+        "nodes": int(known["Nodes"]), "wards": int(known["Wards"]), "event files": int(known["EventFiles"]),
         "store KiB": (space.f_blocks - space.f_bfree) * space.f_frsize // 1024, "inodes": space.f_files - space.f_ffree,
     }
 
@@ -160,6 +163,7 @@ class Soak:
             print("\nat the end:")
             self.end_all()
             print("  requests:", ", ".join(f"{kind} {count}" for kind, count in self.daemon.requests().items()))
+            print("  restarts:", status(self.mnt)["Restarts"])
             grown, left = self.verdict(), self.left(idle)
             print("\n" + ("GROWN: " + ", ".join(grown) if grown else "nothing has grown"))
             print("LEFT: " + ", ".join(f"{what} ({how})" for what, how in left.items()) if left else "nothing is left")
