@@ -52,13 +52,14 @@ static unsigned count_resident(unsigned char *extent)
 	return n;
 }
 
-static bool collapse(unsigned char *extent, struct segfs_huge_count *count)
+/* Extents one after the other. The kernel leaves off at the first for which there is no memory. */
+static bool collapse(unsigned char *extents, uint64_t size, struct segfs_huge_count *count)
 {
-	bool done = madvise(extent, SEGFS_HUGE_PAGE, MADV_COLLAPSE) == 0;
+	bool done = madvise(extents, size, MADV_COLLAPSE) == 0;
 
 	if (!done)
 		count->error = -errno;
-	count->n_huge += done;
+	count->n_huge += done ? size / SEGFS_HUGE_PAGE : 0;
 	count->n_refused += !done;
 	return done;
 }
@@ -68,7 +69,7 @@ static void promote_extent(unsigned char *extent, unsigned min_pages, struct seg
 	unsigned n = count_resident(extent);
 
 	if (n >= MAX(min_pages, 1u))
-		collapse(extent, count);
+		collapse(extent, SEGFS_HUGE_PAGE, count);
 	else
 		count->n_sparse += n > 0;
 }
@@ -129,22 +130,37 @@ static bool has_room(int fd, uint64_t size)
 	       (fs.f_blocks == 0 || (uint64_t)fs.f_bfree * (uint64_t)fs.f_bsize >= size);
 }
 
-/* A page that is allocated and not written to is enough for the rest to be made, and zeroed, as one. */
-static void fill_extent(int fd, uint64_t at, unsigned char *extent, struct segfs_huge_count *count)
+/* A page that is allocated and not written to is enough for the rest to be made, and zeroed, as one. Extents
+ * that have pages stay as they are: to copy them takes longer than to give them what they lack. */
+static bool begin_extent(int fd, uint64_t at, struct segfs_huge_count *count)
 {
+	if (next_data(fd, at, at + SEGFS_HUGE_PAGE) < at + SEGFS_HUGE_PAGE)
+		return false;
 	if (fallocate(fd, 0, (off_t)at, PAGE) == 0)
-		collapse(extent, count);
-	else
-		count->n_refused++;
+		return true;
+	count->n_refused++;
+	return false;
 }
 
-/* Extents that have pages stay as they are: to copy them takes longer than to give them what they lack. */
+static void finish_extents(const struct segfs_window *window, uint64_t from, uint64_t to,
+			   struct segfs_huge_count *count)
+{
+	if (from < to)
+		collapse(window->base + (from - window->start), to - from, count);
+}
+
+/* As many at once as there are: with each call the kernel waits for all processors (lru_add_drain_all()). */
 static void fill_window(int fd, const struct segfs_window *window, struct segfs_huge_count *count)
 {
-	for (uint64_t at = window->start; at < window->end && count->n_refused < MAX_REFUSED;
-	     at += SEGFS_HUGE_PAGE)
-		if (next_data(fd, at, at + SEGFS_HUGE_PAGE) == at + SEGFS_HUGE_PAGE)
-			fill_extent(fd, at, window->base + (at - window->start), count);
+	uint64_t from = window->start, at;
+
+	for (at = from; at < window->end && count->n_refused < MAX_REFUSED; at += SEGFS_HUGE_PAGE) {
+		if (begin_extent(fd, at, count))
+			continue;
+		finish_extents(window, from, at, count);
+		from = at + SEGFS_HUGE_PAGE;
+	}
+	finish_extents(window, from, at, count);
 }
 
 /* Pages that have been refused are made small ones later. */
