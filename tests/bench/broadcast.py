@@ -3,7 +3,6 @@
 import os
 
 import bench
-import memory
 import peers
 
 SIZE = 4 * bench.MIB if bench.QUICK else bench.GIB
@@ -11,7 +10,7 @@ SECONDS = 30
 WORKERS = (1, 2) if bench.QUICK else (1, 2, 4, 8)
 # An array given over, the copies that are under way, and what each worker makes of it.
 NEEDS = {peers.Queue: 3, peers.Pipe: 3, peers.Manager: 4, peers.Redis: 4, peers.ZeroMQ: 3}
-PEERS = (peers.InPlace, peers.CopiedIn, peers.PlainInPlace, peers.PythonShared, *NEEDS)
+PEERS = (peers.InPlace, peers.CopiedIn, peers.PlainInPlace, peers.PythonShared, peers.Inherited, *NEEDS)
 
 
 def fits(peer, workers):
@@ -43,7 +42,6 @@ def compare(classes, workers):
         bench.emit("until all have it", peer.name, workers, has * 1e9, "ns")
         bench.emit("until all have summed it", peer.name, workers, read * 1e9, "ns")
         bench.emit("memory for it, in all", peer.name, workers, (used - without[peer]) / bench.MIB, "MiB")
-    memory.emit_sums("until all have summed it", workers, SIZE, workers)
 
 
 def main():
@@ -51,8 +49,8 @@ def main():
                    "From when the array is ready in one process until the last worker has it as a numpy array, and until it has summed it. Who shares memory has "
                    "attached and read it once before; told by a multiprocessing.Semaphore. Memory: the sum of Pss of all processes that took part, servers too, "
                    "while all workers still have the array, less that of the same processes with an array of 8 bytes; the array of who made it is in it, shared "
-                   f"pages count once. Three rounds, but who copies begins none after {SECONDS} s. Memory alone: as many processes sum private memory of huge "
-                   "pages, which they have from their parent and have read before.", "workers")
+                   f"pages count once. Three rounds, but who copies begins none after {SECONDS} s. Memory alone: as many are told, and sum private memory of "
+                   "huge pages that they have had from their parent, and have read before.", "workers")
     for workers in WORKERS:
         compare([peer for peer in peers.here(*PEERS) if fits(peer, workers)], workers)
 

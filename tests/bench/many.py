@@ -10,7 +10,7 @@ from mounts import NULL, mounted, nothing
 
 COUNTS = (10, 100) if bench.QUICK else (10, 100, 10_000, 100_000, 1_000_000)
 FEW = 100
-MANY = COUNTS[-2]  # of so many there is a second directory, to be listed for the first time with all on one processor
+AGAIN = COUNTS[-3:]  # of so many there is a second directory, to be listed for the first time with all on one processor
 FIRST = "segment-0000000"
 PEERS = ("segfs", "tmpfs", NULL)
 
@@ -27,7 +27,7 @@ def fill(directory, count):
 def fill_store(store, count):
     """So that paths are of as many components everywhere."""
     fill(store / "many", count)
-    if count == MANY:
+    if count in AGAIN:
         fill(store / "again", count)
 
 
@@ -59,13 +59,14 @@ def put(pids, processor):
         subprocess.run(["taskset", "-a", "-c", "-p", str(processor), str(pid)], check=True, stdout=subprocess.DEVNULL)
 
 
-def list_on_one(directories, daemons):
+def list_on_one(again, daemons):
     """Once, what has not been listed before; to be called last, as the daemons stay where they are put."""
     processor = min(os.sched_getaffinity(0))
-    put([daemons[MANY], daemons[NULL]], processor)
-    for peer, directory in directories.items():
-        took = time_to_list_ns(directory, "taskset", "-c", str(processor))
-        bench.emit("ls -l, the first time, all on one processor", peer, MANY, took, "ns")
+    for count, directories in again.items():
+        put([daemons[count], daemons[NULL]], processor)
+        for peer, directory in directories.items():
+            took = time_to_list_ns(directory, "taskset", "-c", str(processor))
+            bench.emit("ls -l, the first time, all on one processor", peer, count, took, "ns")
 
 
 def ask_in_places(made, daemons):
@@ -86,15 +87,15 @@ def main():
                    "million are listed but once.", "segments")
     with contextlib.ExitStack() as stack:
         null, null_pid = stack.enter_context(nothing())
-        made, daemons = {}, {NULL: null_pid}
+        made, again, daemons = {}, {}, {NULL: null_pid}
         for count in COUNTS:
             plain = bench.PLAIN / f"many-{count}"
             stack.callback(shutil.rmtree, plain)
             fill_store(plain, count)
             _, mnt, daemons[count] = stack.enter_context(mounted(f"many-{count}", fill=lambda store, count=count: fill_store(store, count)))
             made[count] = dict(zip(PEERS, (mnt / "many", plain / "many", null / str(count))))
-            if count == MANY:
-                again = dict(zip(PEERS, (mnt / "again", plain / "again", null / str(count + 1))))
+            if count in AGAIN:
+                again[count] = dict(zip(PEERS, (mnt / "again", plain / "again", null / str(count + 1))))
         for count, directories in made.items():
             list_all(count, directories)
         ask_in_places(made, daemons)

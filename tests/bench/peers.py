@@ -17,6 +17,7 @@ from multiprocessing.shared_memory import SharedMemory
 import numpy as np
 
 import bench
+import memory
 
 try:
     import redis
@@ -41,6 +42,10 @@ class Peer:
 
     def fill(self, value):
         self.array[:] = value
+
+    def holds(self, value):
+        """What each element is, once it has been filled with this value."""
+        return value
 
     def tell(self):
         for semaphore in self.told:
@@ -150,6 +155,32 @@ class PythonShared(Peer):
         del self.segment
         self.memory.close()
         self.memory.unlink()
+
+
+class Inherited(Peer):
+    """The least of all: the consumer is told, and reads private memory of huge pages that it has had from its parent."""
+
+    name = memory.PEER
+
+    def __init__(self, size, consumers):
+        super().__init__(8, consumers)
+        self.array = memory.filled(size)
+
+    def fill(self, value):
+        pass
+
+    def holds(self, value):
+        return 1
+
+    def hand_over(self):
+        self.tell()
+
+    def open(self, consumer):
+        self.array.sum()  # maps its pages
+
+    def receive(self, consumer):
+        self.hear(consumer)
+        return self.array
 
 
 class Queue(Peer):
@@ -359,8 +390,8 @@ class Transfers:
             self.stamps[consumer, 0] = bench.now()
             total = array.sum()
             self.stamps[consumer, 1] = bench.now()
-            if total != value * self.elements:
-                raise AssertionError(f"{self.peer.name}: read {total}, not {value * self.elements}")
+            if total != self.peer.holds(value) * self.elements:
+                raise AssertionError(f"{self.peer.name}: read {total}, not {self.peer.holds(value) * self.elements}")
             self.done.release()
             self.go_on[consumer].acquire()
             del array
