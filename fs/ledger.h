@@ -25,7 +25,7 @@
 #include "store.h"
 
 /* Of what follows, byte by byte. A worker of another version of segfs takes no other (SIGHUP). */
-#define LEDGER_LAYOUT 4
+#define LEDGER_LAYOUT 5
 
 #define LEDGER_INIT_MAX	 256
 #define LEDGER_OPCODES	 64
@@ -33,6 +33,7 @@
 #define LEDGER_THREADS	 300 /* more than a worker has */
 #define LEDGER_NODES	 (1u << 24)
 #define LEDGER_OPENS	 ((1u << 22) - 2)
+#define LEDGER_FORMERS	 128
 #define LEDGER_NAME_MAX	 60 /* longer names are not kept; the kernel is not to cache them (op-names.c) */
 #define LEDGER_NAME_NONE 255
 
@@ -51,6 +52,13 @@ struct ledger_node {
 	char name[LEDGER_NAME_MAX + 2];
 };
 _Static_assert(sizeof(struct ledger_node) == 128, "two cache lines");
+
+/* A former name (formers.h). */
+struct ledger_former {
+	_Atomic uint64_t parent; /* 0: the record is free */
+	uint32_t pass;
+	char name[LEDGER_NAME_MAX + 1];
+};
 
 /* An open segment or view, from its OPEN to its RELEASE. */
 struct ledger_open {
@@ -88,7 +96,10 @@ struct ledger_page {
 	_Atomic uint32_t n_workers;		 /* that have been started, this one too */
 	_Atomic int32_t last_backing_id;	 /* that was noted on a node */
 	_Atomic int32_t closing[LEDGER_THREADS]; /* ledger_closing(); 0: none */
-	_Atomic uint32_t n_nodes, n_opens;	 /* records that have ever been in use */
+	struct ledger_former formers[LEDGER_FORMERS];
+	uint32_t pass, lost_pass;  /* how often all events have been read; and by when formers were lost */
+	_Atomic bool formers_lost; /* there were more than have room */
+	_Atomic uint32_t n_nodes, n_opens; /* records that have ever been in use */
 	_Atomic uint64_t n_resent, longest_stall_ns;
 	_Atomic uint64_t n_removed[SEGFS_TTL + 1]; /* segments at the end of their lifetimes, by these */
 	_Atomic uint64_t counts[LEDGER_OPCODES];   /* requests by opcode */

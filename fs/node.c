@@ -9,6 +9,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "formers.h"
 #include "ledger.h"
 #include "util.h"
 #include "view.h"
@@ -16,9 +17,6 @@
 struct node_entry {
 	struct node node;
 	struct ledger_node *kept; /* the same for a worker that takes over, the entry's */
-	bool inherited;		  /* node_end_inheritance() is still to come */
-	uint64_t former_parent;	  /* where it was called that */
-	char *former;		  /* its name when this worker took over, if it has another since; owned */
 	UT_hash_handle hh;	  /* by node.ino */
 	UT_hash_handle hh_watch;  /* by node.watch */
 };
@@ -98,7 +96,6 @@ static void entry_free(struct node_table *table, struct node_entry *entry)
 	ledger_node_free(table->ledger, entry->kept);
 	close_fd(&entry->node.pin);
 	free(entry->node.name);
-	free(entry->former);
 	free(entry);
 }
 
@@ -132,7 +129,6 @@ static int restore_node(struct node_table *table, struct ledger_node *kept)
 	if (!entry)
 		return -ENOMEM;
 	entry->kept = kept;
-	entry->inherited = true;
 	node = &entry->node;
 	node->n_lookups = kept->n_lookups;
 	node->parent = kept->parent;
@@ -248,21 +244,11 @@ int node_get_named(struct node_table *table, uint64_t ino, struct node *ret_node
 	return 0;
 }
 
-static void drop_name(struct node_entry *entry, uint64_t parent)
-{
-	if (entry->inherited && !entry->former) {
-		entry->former_parent = parent;
-		entry->former = steal_pointer(&entry->node.name);
-	}
-	free_pointer(&entry->node.name);
-}
-
 /* An unchanged name, by far the commonest case, costs no allocation. */
 static int entry_move(struct node_entry *entry, uint64_t parent, const char *name)
 {
-	char *copy = NULL;
-
 	uint64_t old_parent = entry->node.parent;
+	char *copy = NULL;
 
 	entry->node.parent = parent;
 	if (name && entry->node.name && !strcmp(name, entry->node.name) && old_parent == parent)
@@ -272,10 +258,25 @@ static int entry_move(struct node_entry *entry, uint64_t parent, const char *nam
 		if (!copy)
 			return -ENOMEM;
 	}
-	drop_name(entry, old_parent);
+	free(entry->node.name);
 	entry->node.name = copy;
 	ledger_node_name(entry->kept, parent, copy);
 	return 0;
+}
+
+static bool is_known_as(const struct node_entry *entry, uint64_t parent, const char *name)
+{
+	return entry && entry->node.parent == parent && entry->node.name && !strcmp(entry->node.name, name);
+}
+
+/* It is not called any more what the kernel was last told, or that is one name of several now: those are
+ * asked for at each use (op-names.c), but this one may have been told as the only one. */
+static void note_former_name(struct node_table *table, struct node_entry *entry, const struct told *told)
+{
+	if (told->nlink == 1)
+		entry->node.renamed = true;
+	if (!S_ISDIR(told->mode) && entry->node.name_nlink <= 1)
+		formers_note(table->ledger, entry->node.parent, entry->node.name);
 }
 
 int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle *handle,
@@ -291,9 +292,8 @@ int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle
 		r = insert_kept(table, id, handle, &entry);
 	if (r < 0)
 		return r;
-	if (told->nlink == 1 && entry->node.name && name &&
-	    (entry->node.parent != parent || strcmp(entry->node.name, name)))
-		entry->node.renamed = true;
+	if (entry->node.name && name && !is_known_as(entry, parent, name))
+		note_former_name(table, entry, told);
 	if (id != NODE_ROOT && entry_move(entry, parent, name) < 0) {
 		if (is_new)
 			entry_free(table, entry);
@@ -310,11 +310,6 @@ int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle
 	entry_tell(entry, told);
 	*ret_is_new = is_new;
 	return 0;
-}
-
-static bool is_known_as(const struct node_entry *entry, uint64_t parent, const char *name)
-{
-	return entry && entry->node.parent == parent && entry->node.name && !strcmp(entry->node.name, name);
 }
 
 bool node_is_shown(struct node_table *table, uint64_t ino, uint64_t parent, const char *name, uint64_t print,
@@ -492,18 +487,6 @@ void node_unname(struct node_table *table, uint64_t ino, uint64_t parent, const 
 
 	if (is_known_as(entry, parent, name))
 		entry_move(entry, parent, NULL);
-}
-
-char *node_end_inheritance(struct node_table *table, uint64_t ino, uint64_t *ret_parent)
-{
-	LOCKED(table);
-	struct node_entry *entry = find(table, ino);
-
-	if (!entry)
-		return NULL;
-	entry->inherited = false;
-	*ret_parent = entry->former_parent;
-	return steal_pointer(&entry->former);
 }
 
 void node_settle_name(struct node_table *table, uint64_t ino)

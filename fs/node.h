@@ -128,10 +128,6 @@ void node_confirm_name(struct node_table *table, uint64_t ino, const struct stat
 /* The name is gone from `parent`: if the file was known by it, it is now without one. */
 void node_unname(struct node_table *table, uint64_t ino, uint64_t parent, const char *name);
 
-/* The name by which an earlier worker knew the file, and where, if it has got another one since this worker
- * took over: owned, or NULL. From now on it is not remembered. */
-char *node_end_inheritance(struct node_table *table, uint64_t ino, uint64_t *ret_parent);
-
 /* The kernel no longer has it under an old name. */
 void node_settle_name(struct node_table *table, uint64_t ino);
 

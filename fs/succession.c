@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "formers.h"
 #include "ops.h"
 #include "util.h"
 
@@ -85,14 +86,16 @@ static void wake_pollers(struct fs *fs)
 			transport_notify_poll(&fs->transport, open->poll);
 }
 
-/* A request may have been quicker, and have found the file by another name. */
-static void refresh_former(struct fs *fs, struct place *place, uint64_t ino)
+/* By which an earlier worker knew a file; or this one, if a request was quicker. */
+static void refresh_formers(struct fs *fs, struct place *place)
 {
+	char name[LEDGER_NAME_MAX + 1];
 	uint64_t parent;
-	SEGFS_FREE char *name = node_end_inheritance(&fs->nodes, ino, &parent);
 
-	if (name)
+	for (uint32_t at = 0; formers_next(&fs->ledger, &at, &parent, name);)
 		refresh_name(fs, place, parent, name);
+	if (formers_are_lost(&fs->ledger))
+		transport_expire_all(&fs->transport);
 }
 
 /* First all watches, then all looks: what happens between the two is told. */
@@ -108,9 +111,9 @@ int succession_settle(struct fs *fs)
 		watch(fs, inos[i]);
 	for (ssize_t i = 0; i < n; i++) {
 		next_s = refresh(fs, &place, inos[i]);
-		refresh_former(fs, &place, inos[i]);
 		left_s = MIN(left_s, next_s);
 	}
+	refresh_formers(fs, &place);
 	return left_s;
 }
 

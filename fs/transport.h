@@ -49,7 +49,8 @@ bool transport_has_passthrough(const struct transport *transport);
  */
 int transport_expire_entry(struct transport *transport, uint64_t parent, const char *name);
 
-/* The same of every name. -EINVAL from a kernel older than 6.16. */
+/* The same of every name; but the kernel lets go of what is mounted on them, too, so only where nothing else
+ * does. -EINVAL from a kernel older than 6.16. */
 int transport_expire_all(const struct transport *transport);
 
 /* Whoever polls a file shall look again: by the handle that the ledger has of it (libfuse only knows those of

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "formers.h"
 #include "fresh.h"
 #include "fs.h"
 #include "lifetimes.h"
@@ -109,15 +110,24 @@ static void child_changed(struct fs *fs, uint64_t dir, int dir_fd, const char *n
 		transport_expire_entry(&fs->transport, dir, name);
 }
 
-/* Events were lost: nothing that was told is certain any more. An older kernel is told of each file's present
- * name, and may still find it by an earlier one until that times out. */
+static void expire_formers(struct fs *fs)
+{
+	char name[LEDGER_NAME_MAX + 1];
+	uint64_t parent;
+
+	for (uint32_t at = 0; formers_next(&fs->ledger, &at, &parent, name);)
+		transport_expire_entry(&fs->transport, parent, name);
+	if (formers_are_lost(&fs->ledger))
+		transport_expire_all(&fs->transport);
+}
+
+/* Events were lost: nothing that was told is certain any more. */
 static void refresh_all(struct fs *fs)
 {
 	SEGFS_FREE uint64_t *inos = NULL;
 	ssize_t n = node_list(&fs->nodes, &inos);
 
 	log_warning("inotify queue overflow: everything cached is looked at anew");
-	transport_expire_all(&fs->transport);
 	for (ssize_t i = 0; i < n; i++) {
 		SEGFS_FREE char *name = NULL;
 		struct node node;
@@ -128,6 +138,7 @@ static void refresh_all(struct fs *fs)
 			transport_expire_entry(&fs->transport, node.parent, name);
 		fuse_lowlevel_notify_inval_inode(fs->session, inos[i], -1, 0);
 	}
+	expire_formers(fs);
 }
 
 /* The directory whose events are being handled. Those of one come in a row: it is opened once for all of
@@ -238,6 +249,7 @@ static bool pass(struct fs *fs)
 	pthread_mutex_unlock(&watch->lock);
 
 	drain(fs);
+	formers_pass(&fs->ledger);
 	pthread_mutex_lock(&watch->lock);
 	watch->n_passed = wanted;
 	pthread_cond_broadcast(&watch->passed);

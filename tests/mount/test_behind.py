@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from harness import PYTHON, MountTest, eventually, main
+from harness import PYTHON, MountTest, eventually, main, run, unmount
 
 DELAY = 0.010  # seconds, what listing and stat may lag behind
 
@@ -94,31 +94,61 @@ class Behind(MountTest):
         aside.rename(name)
         eventually(lambda: (self.mnt / "x").stat().st_size == 1, 5, "the former file")
 
-    def rename_while_events_are_lost(self, former, name):
-        """The file is found by its new name before the daemon hears that there were too many events. Whether the worker is still the same:
-        stopped for too long, it is replaced, and its successor has heard of neither."""
-        (self.store / former).write_text("a")
-        self.warm(self.mnt / former)
+    @contextlib.contextmanager
+    def while_events_are_lost(self):
+        """The worker stands still and there are more than the kernel keeps. Whether it goes on afterwards is not said: stopped for too long,
+        it is replaced, and its successor has heard of nothing."""
         worker = self.daemon.worker()
         os.kill(worker, signal.SIGSTOP)
         (self.store / "a").touch()
         for _ in range(10_000):
             (self.store / "a").rename(self.store / "b")
             (self.store / "b").rename(self.store / "a")
-        (self.store / former).rename(self.store / name)
-        finder = subprocess.Popen(["stat", self.mnt / name], stdout=subprocess.DEVNULL)
-        time.sleep(0.01)
+        yield
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker, signal.SIGCONT)
+
+    def rename_while_events_are_lost(self, former, name):
+        """The file is found by its new name before the daemon hears that there were too many events."""
+        (self.store / former).write_text("a")
+        self.warm(self.mnt / former)
+        with self.while_events_are_lost():
+            (self.store / former).rename(self.store / name)
+            finder = subprocess.Popen(["stat", self.mnt / name], stdout=subprocess.DEVNULL)
+            time.sleep(0.01)
         self.assertEqual(finder.wait(20), 0)
-        return self.daemon.worker() == worker
 
     def test_a_name_that_went_while_events_were_lost(self):
         self.daemon.expect("queue overflow")
         self.daemon.expect("the worker ended")
-        former = next((f"x{n}" for n in range(10) if self.rename_while_events_are_lost(f"x{n}", f"y{n}")), None)
-        self.assertIsNotNone(former, "the worker was replaced each time")
-        eventually(lambda: not (self.mnt / former).exists(), 20, "the end of the former name")
+        self.rename_while_events_are_lost("x", "y")
+        eventually(lambda: not (self.mnt / "x").exists(), 20, "the end of the former name")
+
+    def test_more_names_that_went_than_are_kept(self):
+        self.daemon.expect("queue overflow")
+        self.daemon.expect("the worker ended")
+        for n in range(300):
+            (self.store / f"x{n}").write_text("a")
+            self.warm(self.mnt / f"x{n}")
+        with self.while_events_are_lost():
+            for n in range(300):
+                (self.store / f"x{n}").rename(self.store / f"y{n}")
+            finder = subprocess.Popen(["stat", *(self.mnt / f"y{n}" for n in range(300))], stdout=subprocess.DEVNULL)
+            time.sleep(0.01)
+        self.assertEqual(finder.wait(20), 0)
+        eventually(lambda: not any((self.mnt / f"x{n}").exists() for n in range(300)), 20, "the end of the former names")
+
+    def test_what_is_mounted_on_a_directory_stays_when_events_are_lost(self):
+        self.daemon.expect("queue overflow")
+        self.daemon.expect("the worker ended")
+        (self.mnt / "d").mkdir()
+        run("mount", "-t", "tmpfs", "tmpfs", self.mnt / "d")
+        self.addCleanup(unmount, self.mnt / "d")
+        with self.while_events_are_lost():
+            (self.store / "x").touch()
+        eventually(lambda: "queue overflow" in self.daemon.log() or "the worker ended" in self.daemon.log(), 20, "the loss")
+        eventually(lambda: (self.mnt / "x").exists(), 20, "the new file")
+        self.assertTrue(os.path.ismount(self.mnt / "d"))
 
     def test_open_sees_a_deleted_file(self):
         path = self.mnt / "x"

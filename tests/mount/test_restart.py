@@ -496,6 +496,28 @@ class Behind(RestartTest):
         self.assertEqual(finder.wait(20), 0)
         eventually(lambda: not (self.mnt / "x").exists(), 5, "the end of the former name")
 
+    def test_a_former_name_ends_though_its_event_is_lost_with_the_worker(self):
+        """Which has found the file by its new name, and has many other events to read first."""
+        self.daemon.expect("queue overflow")
+        for name in "xa":
+            (self.store / name).write_text(name)
+        time.sleep(0.1)  # the events of that are over, and what is told now is kept
+        (self.mnt / "x").stat()
+        worker, before = self.daemon.worker(), int(self.status()["Restarts"])
+        os.kill(worker, signal.SIGSTOP)
+        for _ in range(7000):
+            os.rename(self.store / "a", self.store / "b")
+            os.rename(self.store / "b", self.store / "a")
+        os.rename(self.store / "x", self.store / "y")
+        finder = subprocess.Popen(["stat", self.mnt / "y"], stdout=subprocess.DEVNULL)
+        eventually(lambda: "request_wait" in pathlib.Path(f"/proc/{finder.pid}/wchan").read_text(), what="the request")
+        os.kill(worker, signal.SIGCONT)
+        self.assertEqual(finder.wait(20), 0)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
+        self.served_anew(before)
+        eventually(lambda: not (self.mnt / "x").exists(), 20, "the end of the former name")
+
     def test_changes_after_it_are_seen_as_before(self):
         os.mkdir(self.mnt / "d")
         (self.mnt / "d/x").write_text("x")
