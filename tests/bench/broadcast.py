@@ -47,7 +47,7 @@ def compare(classes, workers):
 def main():
     bench.describe(f"Give {SIZE // bench.MIB} MiB to several workers, Python",
                    "From when the array is ready in one process until the last worker has it as a numpy array, and until it has summed it. Who shares memory has "
-                   "attached and read it once before; told by a multiprocessing.Semaphore. Memory: the sum of Pss of all processes that took part, servers too, "
+                   "reserved it, and attached and read it once before; told by a multiprocessing.Semaphore. Memory: the sum of Pss of all processes that took part, servers too, "
                    "while all workers still have the array, less that of the same processes with an array of 8 bytes; the array of who made it is in it, shared "
                    f"pages count once. Three rounds, but who copies begins none after {SECONDS} s. Memory alone: as many are told, and sum private memory of "
                    "huge pages that they have had from their parent, and have read before.", "workers")

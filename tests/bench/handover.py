@@ -7,7 +7,7 @@ import peers
 
 SIZES = [1 * bench.KIB, 16 * bench.KIB, 256 * bench.KIB, bench.MIB, 16 * bench.MIB, 256 * bench.MIB]
 PEERS = (peers.InPlace, peers.CopiedIn, peers.Attached, peers.PlainInPlace, peers.PlainCopiedIn, peers.PlainAttached,
-         peers.PythonShared, peers.Queue, peers.Pipe, peers.PipeBytes, peers.Manager, peers.Redis, peers.ZeroMQ, peers.Inherited)
+         peers.PythonShared, peers.Queue, peers.Pipe, peers.PipeBytes, peers.Manager, peers.Redis, peers.ZeroMQ)
 HAS, READ = "until the other has it", "until the other has read it"
 
 
@@ -35,11 +35,11 @@ def measure_size(size, classes):
 def main():
     bench.describe("Hand over an array, Python to Python",
                    "From when a float64 array is ready in one process until another has it as a numpy array, and until it has summed it. Made in "
-                   "place: the array was filled where it is shared, as the others' was filled in private memory; that is not counted. Both are "
+                   "place: the array was filled where it is shared, in a file whose pages had been reserved, as the others' was filled in private "
+                   "memory; that is not counted. Both are "
                    "attached beforehand, except where it says anew; then the consumer opens and maps the file each time. Shared memory, Manager and "
                    "Redis tell the consumer by a multiprocessing.Semaphore; queue, pipe and ZeroMQ tell it by the message itself. New processes "
-                   "each round; a round is the median of up to 200 transfers after one that does not count. Memory alone: to be told, and to sum private "
-                   "memory of huge pages that the consumer has had from its parent, and has read before.", "array", "bytes")
+                   "each round; a round is the median of up to 200 transfers after one that does not count.", "array", "bytes")
     classes = peers.here(*PEERS)
     for size in SIZES[:2] + [bench.MIB] if bench.QUICK else SIZES:
         if bench.available() < 12 * size:
