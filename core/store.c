@@ -140,15 +140,28 @@ int segfs_store_open_handle(const struct segfs_store *store, const struct segfs_
 	return fd < 0 ? -errno : fd;
 }
 
+static ssize_t getxattr_at(int dir_fd, const char *path, int flags, const char *name, char *value,
+			   size_t size)
+{
+	struct getxattrat_args args = {.value = (uintptr_t)value, .size = (uint32_t)size};
+	ssize_t n = syscall(SYS_getxattrat, dir_fd, path, flags, name, &args, sizeof(args));
+
+	return n < 0 ? -errno : n;
+}
+
+ssize_t segfs_getxattr_at(int dir_fd, const char *path, const char *name, char *value, size_t size)
+{
+	return getxattr_at(dir_fd, path, AT_SYMLINK_NOFOLLOW, name, value, size);
+}
+
 /* From /proc/self/fd on rather than from the root, which takes three times as long. */
 static ssize_t get_from_proc(const struct segfs_store *store, int fd, const char *name, char *value,
 			     size_t size)
 {
-	struct getxattrat_args args = {.value = (uintptr_t)value, .size = (uint32_t)size};
 	char number[16];
 
 	snprintf(number, sizeof(number), "%d", fd);
-	return syscall(SYS_getxattrat, store->proc_fd, number, 0, name, &args, sizeof(args));
+	return getxattr_at(store->proc_fd, number, 0, name, value, size);
 }
 
 ssize_t segfs_store_getxattr(const struct segfs_store *store, int fd, const char *name, char *value,
@@ -158,11 +171,10 @@ ssize_t segfs_store_getxattr(const struct segfs_store *store, int fd, const char
 	ssize_t n;
 
 	n = get_from_proc(store, fd, name, value, size);
-	/* EPERM: under a filter that does not know the call, such as systemd's. */
-	if (n < 0 && (errno == ENOSYS || errno == EPERM)) {
-		segfs_fd_path(fd, path);
-		n = getxattr(path, name, value, size);
-	}
+	if (n != -ENOSYS && n != -EPERM)
+		return n;
+	segfs_fd_path(fd, path);
+	n = getxattr(path, name, value, size);
 	return n < 0 ? -errno : n;
 }
 

@@ -67,6 +67,10 @@ int segfs_store_reopen(const struct segfs_store *store, int fd, int flags);
 ssize_t segfs_store_getxattr(const struct segfs_store *store, int fd, const char *name, char *value,
 			     size_t size);
 
+/* The same of `path`, from an open directory on, not following a symlink: getxattrat(2). -ENOSYS before Linux
+ * 6.13; -EPERM under a filter that does not know the call, such as systemd's. */
+ssize_t segfs_getxattr_at(int dir_fd, const char *path, const char *name, char *value, size_t size);
+
 /*
  * An open(2) with O_NONBLOCK of a file that somebody has a lease on (fcntl(2), F_SETLEASE) fails with
  * -EAGAIN, and makes the kernel tell the holder, who gives it back if he is quick: segfs takes leases itself,

@@ -20,6 +20,9 @@
 /* inotify has long told the kernel of a change this old (seconds). */
 #define SETTLED 1
 
+/* ls -l asks for the ACL of a file no later than this after it was told of it, or else once more. */
+#define ACL_MS 1000
+
 void fresh_init(struct fs *fs)
 {
 	pthread_mutex_init(&fs->rights_lock, NULL);
@@ -43,8 +46,38 @@ static uint64_t hash_acl(int fd)
 	ssize_t n;
 
 	segfs_fd_path(fd, path);
-	n = getxattr(path, "system.posix_acl_access", value, sizeof(value));
+	n = getxattr(path, FRESH_ACL, value, sizeof(value));
 	return n < 0 ? 0 : hash(value, (size_t)n);
+}
+
+/* A file that changes just now may change once more within the same tick, which cannot be seen. */
+static bool is_settled(const struct stat *st)
+{
+	return st->st_ctim.tv_sec + SETTLED < time(NULL);
+}
+
+/*
+ * After the node was told, so that a change is seen in any case: one before this call by this call, and one
+ * after it by its event, which finds the node. (There is none where the file has got another name in a
+ * directory that is not watched, and is changed by that: so it is not believed for long.)
+ */
+void fresh_learn_acl(struct fs *fs, uint64_t ino, int dir_fd, const char *name, const struct stat *st)
+{
+	int64_t now_ms = fresh_now_ms();
+
+	if (!S_ISREG(st->st_mode) || !is_settled(st) || now_ms > fs->fresh.acl_asked_ms + ACL_MS)
+		return;
+	if (segfs_getxattr_at(dir_fd, name, FRESH_ACL, NULL, 0) == -ENODATA)
+		node_note_no_acl(&fs->nodes, ino, &st->st_ctim, now_ms + ACL_MS);
+}
+
+bool fresh_has_no_acl(struct fs *fs, uint64_t ino)
+{
+	int64_t now_ms = fresh_now_ms();
+	struct node node;
+
+	fs->fresh.acl_asked_ms = now_ms;
+	return node_get(&fs->nodes, ino, &node) == 0 && now_ms < node.told.no_acl_until_ms;
 }
 
 uint64_t fresh_print(const struct stat *st)
@@ -126,7 +159,7 @@ static bool name_holds(struct fs *fs, uint64_t ino, const struct stat *st)
 
 	if (node_get_named(&fs->nodes, ino, &node, &name) < 0)
 		return false;
-	if (!name || st->st_ctim.tv_sec + SETTLED < time(NULL))
+	if (!name || is_settled(st))
 		return true;
 	if (!S_ISDIR(st->st_mode) && st->st_nlink < node.name_nlink)
 		return false;

@@ -26,6 +26,17 @@ struct told fresh_look(int fd, const struct stat *st);
 /* A hash, never 0, of all attributes that the kernel is told of a file. */
 uint64_t fresh_print(const struct stat *st);
 
+/*
+ * ls -l asks for the ACL of each file that it lists, and there is hardly ever one. fresh_learn_acl(), called
+ * for a file that a listing has just told of, notes that it has none, if somebody lists so now; that is
+ * forgotten after a second, or as soon as the file is seen to have changed. fresh_has_no_acl() tells what is
+ * known: it costs no system call.
+ */
+void fresh_learn_acl(struct fs *fs, uint64_t ino, int dir_fd, const char *name, const struct stat *st);
+bool fresh_has_no_acl(struct fs *fs, uint64_t ino);
+
+#define FRESH_ACL "system.posix_acl_access"
+
 /* Milliseconds of CLOCK_MONOTONIC, to the tick. */
 int64_t fresh_now_ms(void);
 

@@ -35,6 +35,7 @@ struct fresh {
 		int64_t until_ms; /* 0: none */
 	} walks[64];
 	unsigned n;
+	_Atomic int64_t acl_asked_ms; /* when the kernel last asked for the ACL of a file */
 };
 
 struct fs {

@@ -459,6 +459,28 @@ void node_tell(struct node_table *table, uint64_t ino, const struct told *told)
 		entry_tell(entry, told);
 }
 
+void node_note_no_acl(struct node_table *table, uint64_t ino, const struct timespec *ctime, int64_t until_ms)
+{
+	LOCKED(table);
+	struct node_entry *entry = find(table, ino);
+	struct told *told = entry ? &entry->node.told : NULL;
+
+	if (told && told->shown && told->ctime.tv_sec == ctime->tv_sec &&
+	    told->ctime.tv_nsec == ctime->tv_nsec)
+		told->no_acl_until_ms = until_ms;
+}
+
+void node_unshow(struct node_table *table, uint64_t ino)
+{
+	LOCKED(table);
+	struct node_entry *entry = find(table, ino);
+
+	if (!entry)
+		return;
+	entry->node.told.shown = 0;
+	entry->node.told.no_acl_until_ms = 0;
+}
+
 void node_move(struct node_table *table, uint64_t ino, uint64_t parent, const char *name)
 {
 	LOCKED(table);

@@ -34,11 +34,12 @@ struct told {
 	nlink_t nlink;
 	off_t size;
 	struct timespec ctime;
-	uint64_t acl;		/* a hash of a directory's access ACL; 0: none */
-	uint64_t shown;		/* fresh_print() of what it was told with the name; 0: not to be relied on */
-	int64_t shown_until_ms; /* of CLOCK_MONOTONIC */
-	int64_t judge_until_ms; /* of CLOCK_MONOTONIC: rights have changed, and requests judged by the old
-				   ones may be under way */
+	uint64_t acl;		 /* a hash of a directory's access ACL; 0: none */
+	int64_t no_acl_until_ms; /* of CLOCK_MONOTONIC, of a file: it was found to have none */
+	uint64_t shown;		 /* fresh_print() of what it was told with the name; 0: not to be relied on */
+	int64_t shown_until_ms;	 /* of CLOCK_MONOTONIC */
+	int64_t judge_until_ms;	 /* of CLOCK_MONOTONIC: rights have changed, and requests judged by the old
+				    ones may be under way */
 };
 
 struct node {
@@ -118,6 +119,13 @@ bool node_pin(struct node_table *table, uint64_t ino, int fd);
 /* Note what the kernel is told now, or will find out as it has to ask again. A time to judge until is never
  * brought forward. */
 void node_tell(struct node_table *table, uint64_t ino, const struct told *told);
+
+/* A file that still looks as the kernel was told, with this ctime, was found to have no access ACL. That may
+ * be relied on until then, or until it is seen to have changed. */
+void node_note_no_acl(struct node_table *table, uint64_t ino, const struct timespec *ctime, int64_t until_ms);
+
+/* What has been seen of a file is not to be relied on any more. */
+void node_unshow(struct node_table *table, uint64_t ino);
 
 /* The file `ino` is now called `name` in `parent`; a NULL name: no longer called anything we know. */
 void node_move(struct node_table *table, uint64_t ino, uint64_t parent, const char *name);

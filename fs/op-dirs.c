@@ -69,8 +69,10 @@ static bool entry_plus(struct fs *fs, uint64_t parent, int dir_fd, const struct 
 	if (!is_dot(name) && dirent->d_type != DT_DIR &&
 	    fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    (in_full || !is_shown(fs, parent, name, &st)) &&
-	    op_entry_seen(fs, parent, dir_fd, name, &st, entry) == 0)
+	    op_entry_seen(fs, parent, dir_fd, name, &st, entry) == 0) {
+		fresh_learn_acl(fs, entry->ino, dir_fd, name, &entry->attr);
 		return true;
+	}
 	*entry = (struct fuse_entry_param){
 		.attr = {.st_ino = dirent->d_ino, .st_mode = DTTOIF(dirent->d_type)}};
 	return false;

@@ -83,6 +83,11 @@ static bool is_users(const char *name)
 	return !strncmp(name, "user.", 5);
 }
 
+static bool is_acl(const char *name)
+{
+	return !strcmp(name, FRESH_ACL);
+}
+
 static ssize_t get(const struct fs *fs, const struct target *target, const char *name, char *value,
 		   size_t size)
 {
@@ -158,16 +163,21 @@ static void get_from_store(fuse_req_t req, const struct target *target, const ch
 
 /*
  * ACL and label are told like mode and owner: to whoever has reached the file, by what the kernel knows of
- * the way to it (and "trusted." it tells root alone). So nothing is asked about the requester. ls -l,
- * the first time, asks for the ACL of each file: no system call is made for it that can be done without.
+ * the way to it (and "trusted." it tells root alone). So nothing is asked about the requester.
  */
 static void get_as_stat(fuse_req_t req, uint64_t ino, const char *name, size_t size)
 {
 	struct fs *fs = fs_of(req);
-	SEGFS_CLOSE int fd = op_open_node(fs, ino, O_PATH);
-	SEGFS_FREE char *value = malloc(MAX(size, 1u));
-	ssize_t n = value ? fd : -ENOMEM;
+	SEGFS_CLOSE int fd = -1;
+	SEGFS_FREE char *value = NULL;
+	ssize_t n = 0;
 
+	if (is_acl(name) && fresh_has_no_acl(fs, ino)) {
+		reply(req, -ENODATA);
+		return;
+	}
+	value = malloc(MAX(size, 1u));
+	n = fd = value ? op_open_node(fs, ino, O_PATH) : -ENOMEM;
 	if (n >= 0)
 		n = segfs_store_getxattr(&fs->store, fd, name, value, size);
 	reply_stored(req, name, value, n, size);
@@ -369,11 +379,6 @@ static int set_ours(fuse_req_t req, uint64_t ino, enum attribute attribute, cons
 }
 
 /* An ACL is a right: its change is noted as such. (It changes the mode as well.) */
-static bool is_acl(const char *name)
-{
-	return !strcmp(name, "system.posix_acl_access");
-}
-
 static int change_store(fuse_req_t req, uint64_t ino, const struct target *target, const char *name,
 			const char *value, size_t size, int flags, bool remove)
 {

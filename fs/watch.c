@@ -136,6 +136,7 @@ static void refresh_all(struct fs *fs)
 			continue;
 		if (name)
 			transport_expire_entry(&fs->transport, node.parent, name);
+		node_unshow(&fs->nodes, inos[i]);
 		fuse_lowlevel_notify_inval_inode(fs->session, inos[i], -1, 0);
 	}
 	expire_formers(fs);

@@ -150,6 +150,54 @@ class Behind(MountTest):
         eventually(lambda: (self.mnt / "x").exists(), 20, "the new file")
         self.assertTrue(os.path.ismount(self.mnt / "d"))
 
+    ACL = "system.posix_acl_access"
+    FILES = 3000  # more than one request tells of
+
+    def list_without_acls(self):
+        """As ls -l does, but that it asks for the ACL of the first file only: the daemon knows by then that the others have none."""
+        run("sh", "-c", f"seq {self.FILES} | xargs touch", cwd=self.store)
+        time.sleep(2.1)  # what changes just now is not relied on
+        entries = os.scandir(self.mnt)
+        with self.assertErrno(errno.ENODATA):
+            os.getxattr(next(entries), self.ACL)
+        return [entry.path for entry in entries if entry.name.isdigit() and entry.stat()]
+
+    def give_acl(self, path):
+        run("setfacl", "-m", "u:1234:r", self.store / os.path.basename(path))
+
+    def has_acl(self, path):
+        try:
+            return b"\xd2\x04\x00\x00" in os.getxattr(path, self.ACL)
+        except OSError as error:
+            self.assertEqual(error.errno, errno.ENODATA)
+            return False
+
+    def test_an_acl_given_after_a_listing(self):
+        paths = self.list_without_acls()
+        for path in paths[-20:]:
+            self.give_acl(path)
+            time.sleep(DELAY)
+            self.assertTrue(self.has_acl(path), path)
+        self.assertFalse(self.has_acl(paths[-21]))
+
+    def test_an_acl_given_after_a_listing_by_another_name(self):
+        """In a directory that the kernel has not asked for, of which the daemon thus does not hear: it does not rely on what it has seen for long."""
+        (self.store / "d").mkdir()
+        path = self.list_without_acls()[-1]
+        os.link(self.store / os.path.basename(path), self.store / "d/other")
+        time.sleep(DELAY)
+        run("setfacl", "-m", "u:1234:r", self.store / "d/other")
+        time.sleep(1)
+        self.assertTrue(self.has_acl(path))
+
+    def test_an_acl_given_while_events_were_lost(self):
+        self.daemon.expect("queue overflow")
+        self.daemon.expect("the worker ended")
+        path = self.list_without_acls()[-1]
+        with self.while_events_are_lost():
+            self.give_acl(path)
+        eventually(lambda: self.has_acl(path), 20, "the ACL")
+
     def test_open_sees_a_deleted_file(self):
         path = self.mnt / "x"
         for _ in range(100):
