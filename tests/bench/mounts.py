@@ -7,6 +7,7 @@ import time
 import bench
 
 NULL = "a FUSE daemon that does nothing"
+ASKS = "a FUSE daemon that lists a tmpfs, and makes up its answers"
 
 
 def run(*command):
@@ -43,11 +44,12 @@ def mounted(name, *options, fill=lambda store: None):
 
 
 @contextlib.contextmanager
-def nothing():
-    """A FUSE daemon that only makes up its answers: its mountpoint, in which a directory named by a number has so many files, and its process id."""
-    mnt = bench.STORE.parent / "null"
+def nothing(*store):
+    """A FUSE daemon that only makes up its answers, after asking a store if there is one (null-fs.c): its mountpoint, in which a directory named by a number
+    has so many files, and its process id."""
+    mnt = bench.STORE.parent / ("null-asks" if store else "null")
     mnt.mkdir()
-    daemon = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", bench.BUILD / "tests" / "bench" / "bench-null-fs", mnt])
+    daemon = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", bench.BUILD / "tests" / "bench" / "bench-null-fs", mnt, *store])
     try:
         wait_for(mnt, daemon)
         yield mnt, daemon.pid

@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * null-fs MOUNTPOINT: the least that a FUSE daemon can do. It makes up its answers and asks nobody, so that
- * what a request to it takes is what the kernel and the change of processes take: less, no daemon can.
+ * null-fs MOUNTPOINT [STORE]: the least that a FUSE daemon can do. It makes up its answers and asks nobody,
+ * so that what a request to it takes is what the kernel and the change of processes take: less, no daemon
+ * can.
+ *
+ * With a STORE it also reads the directory STORE/N as it lists directory N, and asks it for attributes,
+ * handle and ACL of each file there; and does nothing with what it hears. Less, no daemon can that shows real
+ * files.
  *
  * A directory for every number below 2^31, of which listing the root tells nothing: so many files are in it,
  * segment-0000000 and so on, empty, with the same attributes.
  */
 #define FUSE_USE_VERSION 314
+#include <dirent.h>
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -17,6 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include "store.h"
 
 #define FOREVER 1e9
 
@@ -83,10 +93,56 @@ static void on_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	fuse_reply_err(req, 0);
 }
 
+static int store_fd = -1; /* -1: it asks nobody */
+
+static DIR *open_in_store(uint64_t n)
+{
+	char name[32];
+	int fd;
+
+	snprintf(name, sizeof(name), "%" PRIu64, n);
+	fd = openat(store_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? NULL : fdopendir(fd);
+}
+
+static void on_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	bool asks = store_fd >= 0 && ino != FUSE_ROOT_ID;
+	DIR *dir = asks ? open_in_store(ino >> UPPER) : NULL;
+
+	fi->fh = (uintptr_t)dir;
+	if (asks && !dir)
+		fuse_reply_err(req, ENOENT);
+	else
+		fuse_reply_open(req, fi);
+}
+
+static void on_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	if (fi->fh)
+		closedir((DIR *)(uintptr_t)fi->fh);
+	fuse_reply_err(req, 0);
+}
+
+/* Of the next file in the store's directory. */
+static void ask(DIR *dir)
+{
+	const struct dirent *dirent = readdir(dir);
+	struct segfs_handle handle;
+	struct stat st;
+
+	if (!dirent)
+		return;
+	fstatat(dirfd(dir), dirent->d_name, &st, AT_SYMLINK_NOFOLLOW);
+	segfs_store_handle_at(dirfd(dir), dirent->d_name, &handle);
+	segfs_getxattr_at(dirfd(dir), dirent->d_name, "system.posix_acl_access", NULL, 0);
+}
+
 static void on_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	uint64_t n = ino == FUSE_ROOT_ID ? 0 : ino >> UPPER;
-	char *buf = malloc(size), name[32];
+	char *buf = calloc(1, size), name[32];
+	DIR *dir = (DIR *)(uintptr_t)fi->fh;
 	size_t used = 0, more;
 
 	for (uint64_t i = (uint64_t)off; buf && i < n; i++, used += more) {
@@ -96,6 +152,8 @@ static void on_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 		more = fuse_add_direntry_plus(req, buf + used, size - used, name, &entry, (off_t)i + 1);
 		if (more > size - used)
 			break;
+		if (dir)
+			ask(dir);
 	}
 	fuse_reply_buf(req, buf, used);
 	free(buf);
@@ -124,7 +182,9 @@ static const struct fuse_lowlevel_ops ops = {
 	.getattr = on_getattr,
 	.open = on_open,
 	.release = on_release,
+	.opendir = on_opendir,
 	.readdirplus = on_readdirplus,
+	.releasedir = on_releasedir,
 	.getxattr = on_getxattr,
 	.setxattr = on_setxattr,
 };
@@ -134,8 +194,10 @@ int main(int argc, char **argv)
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 	struct fuse_session *session;
 
-	if (argc != 2)
-		errx(2, "usage: null-fs MOUNTPOINT");
+	if (argc != 2 && argc != 3)
+		errx(2, "usage: null-fs MOUNTPOINT [STORE]");
+	if (argc == 3 && (store_fd = open(argv[2], O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+		err(1, "%s", argv[2]);
 	if (fuse_opt_add_arg(&args, argv[0]) < 0 ||
 	    fuse_opt_add_arg(&args, "-ofsname=null-fs,default_permissions,allow_other") < 0)
 		err(1, "null-fs");
