@@ -12,16 +12,17 @@ struct options;
 struct pins;
 
 struct child {
-	pid_t pid;	  /* 0: none */
-	int socket;	  /* to it, owned; -1 */
-	int canary;	  /* pidfd of a thread that ends with the process, owned; -1 */
-	bool ready;	  /* it serves */
-	bool stopped;	  /* by SIGSTOP */
-	int64_t start_ns; /* when it was started */
-	int64_t ready_ns; /* since when it serves */
-	uint64_t n_done;  /* requests that had been answered by then */
-	int64_t asked_ns; /* when it was asked whether it is well, and has not replied since; 0: it has */
-	int64_t well_ns;  /* when it last was */
+	pid_t pid;	     /* 0: none */
+	int socket;	     /* to it, owned; -1 */
+	int canary;	     /* pidfd of a thread that ends with the process, owned; -1 */
+	bool ready;	     /* it serves */
+	bool stopped;	     /* by SIGSTOP */
+	int64_t start_ns;    /* when it was started */
+	int64_t ready_ns;    /* since when it serves */
+	uint64_t n_done;     /* requests that had been answered by then */
+	int64_t asked_ns;    /* when it was asked whether it is well, and has not replied since; 0: it has */
+	uint64_t asked_done; /* requests that had been answered by then */
+	int64_t well_ns;     /* when it last was */
 };
 #define CHILD_NONE                                                                                           \
 	{                                                                                                    \

@@ -113,8 +113,22 @@ static void ask(struct supervisor *supervisor)
 {
 	struct child *worker = &supervisor->worker;
 
-	if (worker->ready && !worker->asked_ns && link_send(worker->socket, LINK_PING, 0, -1) == 0)
-		worker->asked_ns = child_now_ns();
+	if (!worker->ready || worker->asked_ns || link_send(worker->socket, LINK_PING, 0, -1) < 0)
+		return;
+	worker->asked_ns = child_now_ns();
+	worker->asked_done = watchdog_count_done(supervisor);
+}
+
+/*
+ * One that has been asked and answers requests is well, even if the thread that replies has not had its turn
+ * yet, as on a busy machine: it is asked anew.
+ */
+static void note_answers(struct supervisor *supervisor)
+{
+	struct child *worker = &supervisor->worker;
+
+	if (worker->asked_ns && watchdog_count_done(supervisor) != worker->asked_done)
+		worker->asked_ns = 0;
 }
 
 static int64_t start_ns(const struct supervisor *supervisor)
@@ -162,6 +176,7 @@ void watchdog_look(struct supervisor *supervisor, int64_t now)
 	supervisor->quiet = is_quiet(supervisor, supervisor->busy, now);
 	if (!worker->pid || supervisor->dying || supervisor->options->debug)
 		return;
+	note_answers(supervisor);
 	if (!worker->ready)
 		look_at_start(supervisor, now);
 	else if (hangs(supervisor, now))

@@ -173,25 +173,30 @@ static enum link_kind hear(struct fs *fs)
 	return (enum link_kind)message.kind;
 }
 
-/* Until the mount has gone, or the supervisor wants it to end. */
+/* Until the mount has gone, or the supervisor wants it to end. Where there is no room for a reply, as many
+ * pins are on their way to it, the reply comes later: it must not be lost. */
 static void wait_for_end(struct fs *fs)
 {
+	bool owes_reply = false;
+
 	for (;;) {
 		struct pollfd fds[] = {
-			{.fd = fs->supervisor, .events = POLLIN},
+			{.fd = fs->supervisor, .events = owes_reply ? POLLIN | POLLOUT : POLLIN},
 			{.fd = fs->workers.ended, .events = POLLIN},
 		};
-		enum link_kind kind;
+		enum link_kind kind = LINK_PONG;
 
 		if (poll(fds, COUNT_OF(fds), -1) < 0)
 			continue;
 		if (fds[1].revents)
 			return;
-		kind = hear(fs);
+		if (fds[0].revents & ~POLLOUT)
+			kind = hear(fs);
 		if (kind == LINK_STOP)
 			return;
-		if (kind == LINK_PING)
-			link_send(fs->supervisor, LINK_PONG, 0, -1);
+		owes_reply |= kind == LINK_PING;
+		if (owes_reply)
+			owes_reply = link_send(fs->supervisor, LINK_PONG, 0, -1) == -EAGAIN;
 	}
 }
 

@@ -25,12 +25,12 @@ PAUSE = float(os.environ.get("RESTART_PAUSE", "1"))  # so many times as long bet
 CLIENTS = 8
 
 
-# All threads of a process are stopped as a debugger does it.
+# All threads of a process, or one, are stopped as a debugger does it.
 HOLD = """
 import ctypes, os, sys
 seize, interrupt = 0x4206, 0x4207
 input()
-for tid in os.listdir(f"/proc/{sys.argv[1]}/task"):
+for tid in sys.argv[2:] or os.listdir(f"/proc/{sys.argv[1]}/task"):
     for request in (seize, interrupt):
         if ctypes.CDLL(None).ptrace(request, int(tid), None, None) < 0:
             sys.exit(1)
@@ -564,6 +564,22 @@ class Supervisor(RestartTest):
         self.assertEqual(debugger.stdout.readline(), "holds\n")
         self.assertFalse((self.mnt / "nothing").exists())
         self.served_anew(before)
+
+    def test_a_worker_that_serves_all_but_its_supervisor(self):
+        """As on a busy machine where the thread that would reply has not had its turn: it is not taken for one that hangs."""
+        (self.mnt / "x").write_bytes(b"x")
+        waiter = self.start("import sys; open(sys.argv[1], 'rb', buffering=0).read(100)", self.mnt / ".segfs/events/x")  # so that always a request waits
+        worker = self.daemon.worker()
+        debugger = self.start(HOLD, worker, worker)
+        debugger.stdin.write("go\n")
+        debugger.stdin.flush()
+        self.assertEqual(debugger.stdout.readline(), "holds\n")
+        begin = time.monotonic()
+        while time.monotonic() < begin + 3:
+            self.assertFalse((self.mnt / "nothing").exists())
+        self.assertEqual(self.status()["Restarts"], "0")
+        eventually(lambda: "the worker ended as it did not answer" in self.daemon.log(), 20, "the end, now that nothing is answered")
+        waiter.kill()
 
     def test_the_worker_ends_with_its_supervisor(self):
         worker = self.daemon.worker()
