@@ -14,8 +14,10 @@
 /* The depth of directories beyond which a path is not followed up; PATH_MAX allows no more than 2,048. */
 #define MAX_DEPTH 2048
 
-/* No request that the kernel let pass is longer on its way than this. */
+/* Hardly any request that the kernel let pass is longer on its way than this, within a directory; and none to
+ * run a file, for which walking the path once more is all that the doubt costs. */
 #define IN_FLIGHT_MS 50
+#define RUN_MS	     60000
 
 /* inotify has long told the kernel of a change this old (seconds). */
 #define SETTLED 1
@@ -182,7 +184,7 @@ int64_t fresh_now_ms(void)
 static void renew(struct fs *fs, const struct node *node, struct told *now)
 {
 	if (rights_changed(&node->told, now))
-		now->judge_until_ms = fresh_now_ms() + IN_FLIGHT_MS;
+		now->judge_until_ms = fresh_now_ms() + (S_ISDIR(now->mode) ? IN_FLIGHT_MS : RUN_MS);
 	invalidate(fs, node->ino);
 	node_tell(&fs->nodes, node->ino, now);
 }
@@ -326,7 +328,8 @@ int fresh_check_file(fuse_req_t req, uint64_t ino, int fd, const struct stat *st
 		r = check_renamed(fs, ino);
 	if (r == 0)
 		r = check(req, &node, fd, st, true);
-	if (r == 0 && to_run && (node.told.mode != st->st_mode || node.told.judge_until_ms > fresh_now_ms()))
+	if (r == 0 && to_run &&
+	    (node.told.mode != st->st_mode || (node.told.judge_until_ms > fresh_now_ms() && !again)))
 		r = -ESTALE;
 	if (r == 0)
 		r = fresh_check_path(req, node.parent);

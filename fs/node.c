@@ -136,6 +136,8 @@ static int restore_node(struct node_table *table, struct ledger_node *kept)
 	node->pinned = kept->pinned;
 	table->ledger->page->last_backing_id = MAX(table->ledger->page->last_backing_id, kept->backing_id);
 	node->told = (struct told){.mode = kept->mode, .uid = kept->uid, .gid = kept->gid, .acl = kept->acl};
+	if (!S_ISDIR(kept->mode)) /* an earlier worker may just have heard of a change */
+		node->told.judge_until_ms = INT64_MAX;
 	if (kept->name_len != LEDGER_NAME_NONE)
 		node->name = strndup(kept->name, LEDGER_NAME_MAX);
 	return 0;

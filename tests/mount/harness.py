@@ -27,6 +27,27 @@ VALGRIND_LOG = ("ended for an upgrade", "-- WARNING: unhandled amd64-linux sysca
                 "-- You may be able to write", "-- Read the file README_MISSING", "-- Nevertheless we consider this", "-- it at http://valgrind")
 
 
+# All threads of a process, or one, are stopped as a debugger does it.
+HOLD = """
+import ctypes, os, sys
+seize, interrupt = 0x4206, 0x4207
+input()
+for tid in sys.argv[2:] or os.listdir(f"/proc/{sys.argv[1]}/task"):
+    for request in (seize, interrupt):
+        if ctypes.CDLL(None).ptrace(request, int(tid), None, None) < 0:
+            sys.exit(1)
+    os.waitpid(int(tid), 0x40000000)
+print("holds", flush=True)
+input()
+"""
+
+
+def threads_of(pid):
+    with contextlib.suppress(FileNotFoundError):
+        return os.listdir(f"/proc/{pid}/task")
+    return []
+
+
 def eventually(condition, seconds=20, what="the condition"):
     """Wait until `condition()` is true and return its value."""
     end = time.monotonic() + seconds
@@ -195,6 +216,21 @@ class MountTest(unittest.TestCase):
         self.addCleanup(unmount, self.store)
         self.daemon = Daemon(self.store, self.mnt, *self.options)
         self.addCleanup(self.daemon.stop)
+
+    def debugger(self, pid, *threads):
+        """One that is about to hold a process, or these threads of it: calling it does so, and returns what lets them go on."""
+        process = self.start(HOLD, pid, *threads)
+
+        def say(word):
+            process.stdin.write(word)
+            process.stdin.flush()
+
+        def hold():
+            say("hold\n")
+            self.assertEqual(process.stdout.readline(), "holds\n")
+            return lambda: say("let go\n")
+
+        return hold
 
     def start(self, code, *arguments, **options):
         """Start a Python program of its own. It ends with the test at the latest."""

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from harness import PYTHON, MountTest, eventually, main, run, unmount
+from harness import PYTHON, MountTest, eventually, main, run, threads_of, unmount
 
 DELAY = 0.010  # seconds, what listing and stat may lag behind
 
@@ -370,6 +370,32 @@ class Behind(MountTest):
             (self.store / "prog").chmod(0o755)
             run = subprocess.run([path, "-u"], user=20001, group=20001, extra_groups=[], capture_output=True, text=True)
             self.assertEqual(run.stdout.strip(), "20001", run.stderr)
+
+    def test_no_program_runs_with_set_id_bits_that_have_long_gone(self):
+        """The kernel has found that it may run; but it takes long until the daemon is asked to open it, which has heard of the change by then."""
+        path, worker = self.mnt / "prog", self.daemon.worker()
+        subprocess.run(["cp", "/usr/bin/id", path], check=True)
+        (self.store / "prog").chmod(0o4755)
+        self.assertEqual(run("setpriv", "--reuid", "20001", path, "-u"), "0\n")
+        serving = [tid for tid in threads_of(worker) if pathlib.Path(f"/proc/{worker}/task/{tid}/comm").read_text() != "segfs-watch\n" and int(tid) != worker]
+        let_go = self.debugger(worker, *serving)()
+        program = subprocess.Popen(["setpriv", "--reuid", "20001", path, "-u"], stdout=subprocess.PIPE, text=True)
+        time.sleep(0.1)  # it waits for the daemon
+        (self.store / "prog").chmod(0o755)
+        time.sleep(0.3)
+        let_go()
+        self.assertEqual(program.communicate()[0], "20001\n")
+
+    def test_a_program_runs_by_its_descriptor_after_a_change(self):
+        """Where there is no path that could be walked once more."""
+        subprocess.run(["cp", "/usr/bin/id", self.mnt / "prog"], check=True)
+        process = self.start("import os, sys; fd = os.open(sys.argv[1], os.O_RDONLY); print('open', flush=True); input(); os.execve(fd, ['id', '-u'], {})",
+                             self.mnt / "prog")
+        self.assertEqual(process.stdout.readline(), "open\n")
+        (self.store / "prog").chmod(0o711)
+        (self.store / "prog").chmod(0o755)
+        time.sleep(0.1)  # the daemon knows
+        self.assertEqual(process.communicate("go\n")[0], "0\n")
 
 
 if __name__ == "__main__":

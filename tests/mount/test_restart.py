@@ -16,34 +16,13 @@ import time
 import unittest
 
 import harness
-from harness import PYTHON, SEGFS, Daemon, MountTest, eventually, is_mountpoint, main, run
+from harness import PYTHON, SEGFS, Daemon, MountTest, eventually, is_mountpoint, main, run, threads_of
 
 ENDURE = os.environ.get("ENDURE", "endure")
 CONTROL = ".segfs-control"
 RESTARTS = int(os.environ.get("RESTARTS", "30"))  # a storm has so many; 1000 takes some minutes
 PAUSE = float(os.environ.get("RESTART_PAUSE", "1"))  # so many times as long between two, where a worker takes long to start
 CLIENTS = 8
-
-
-# All threads of a process, or one, are stopped as a debugger does it.
-HOLD = """
-import ctypes, os, sys
-seize, interrupt = 0x4206, 0x4207
-input()
-for tid in sys.argv[2:] or os.listdir(f"/proc/{sys.argv[1]}/task"):
-    for request in (seize, interrupt):
-        if ctypes.CDLL(None).ptrace(request, int(tid), None, None) < 0:
-            sys.exit(1)
-    os.waitpid(int(tid), 0x40000000)
-print("holds", flush=True)
-input()
-"""
-
-
-def threads_of(pid):
-    with contextlib.suppress(FileNotFoundError):
-        return os.listdir(f"/proc/{pid}/task")
-    return []
 
 
 class RestartTest(MountTest):
@@ -557,11 +536,9 @@ class Supervisor(RestartTest):
     def test_a_worker_that_a_debugger_holds_while_all_sleeps(self):
         """Nobody tells the supervisor of that, which had nothing to look at; a request does that nobody reads."""
         before = int(self.status()["Restarts"])
-        debugger = self.start(HOLD, self.daemon.worker())
+        hold = self.debugger(self.daemon.worker())
         time.sleep(2)  # the supervisor looks twice a second until it sleeps
-        debugger.stdin.write("go\n")
-        debugger.stdin.flush()
-        self.assertEqual(debugger.stdout.readline(), "holds\n")
+        hold()
         self.assertFalse((self.mnt / "nothing").exists())
         self.served_anew(before)
 
@@ -570,10 +547,7 @@ class Supervisor(RestartTest):
         (self.mnt / "x").write_bytes(b"x")
         waiter = self.start("import sys; open(sys.argv[1], 'rb', buffering=0).read(100)", self.mnt / ".segfs/events/x")  # so that always a request waits
         worker = self.daemon.worker()
-        debugger = self.start(HOLD, worker, worker)
-        debugger.stdin.write("go\n")
-        debugger.stdin.flush()
-        self.assertEqual(debugger.stdout.readline(), "holds\n")
+        self.debugger(worker, worker)()
         begin = time.monotonic()
         while time.monotonic() < begin + 3:
             self.assertFalse((self.mnt / "nothing").exists())
