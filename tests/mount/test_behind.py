@@ -176,8 +176,7 @@ class Behind(MountTest):
         paths = self.list_without_acls()
         for path in paths[-20:]:
             self.give_acl(path)
-            time.sleep(DELAY)
-            self.assertTrue(self.has_acl(path), path)
+            eventually(lambda path=path: self.has_acl(path), 5, f"the ACL of {path}")
         self.assertFalse(self.has_acl(paths[-21]))
 
     def test_an_acl_given_after_a_listing_by_another_name(self):
