@@ -464,7 +464,7 @@ void op_view_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t s
 	int r;
 
 	r = value ? get(req, ino, &view) : -ENOMEM;
-	if (r == 0 && strcmp(name, "system.posix_acl_access"))
+	if (r == 0 && strcmp(name, FRESH_ACL))
 		r = -ENODATA;
 	if (r == 0)
 		r = fd = open_subject(fs_of(req), &view, O_PATH);

@@ -168,16 +168,10 @@ static void get_from_store(fuse_req_t req, const struct target *target, const ch
 static void get_as_stat(fuse_req_t req, uint64_t ino, const char *name, size_t size)
 {
 	struct fs *fs = fs_of(req);
-	SEGFS_CLOSE int fd = -1;
-	SEGFS_FREE char *value = NULL;
-	ssize_t n = 0;
+	SEGFS_CLOSE int fd = op_open_node(fs, ino, O_PATH);
+	SEGFS_FREE char *value = malloc(MAX(size, 1u));
+	ssize_t n = value ? fd : -ENOMEM;
 
-	if (is_acl(name) && fresh_has_no_acl(fs, ino)) {
-		reply(req, -ENODATA);
-		return;
-	}
-	value = malloc(MAX(size, 1u));
-	n = fd = value ? op_open_node(fs, ino, O_PATH) : -ENOMEM;
 	if (n >= 0)
 		n = segfs_store_getxattr(&fs->store, fd, name, value, size);
 	reply_stored(req, name, value, n, size);
@@ -269,6 +263,10 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	enum attribute attribute = attribute_of(name);
 	int r;
 
+	if (is_acl(name) && fresh_has_no_acl(fs_of(req), ino)) {
+		reply(req, -ENODATA);
+		return;
+	}
 	if (attribute == ATTRIBUTE_OTHER && !is_users(name)) {
 		get_as_stat(req, ino, name, size);
 		return;
