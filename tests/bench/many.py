@@ -59,7 +59,7 @@ def list_all(count, directories):
         bench.emit("ls -l, the first time", peer, count, time_to_list_ns(directory), "ns")
     if count > 100_000:
         return
-    for peer, _ in bench.alternate(11, [*PEERS], warm_up=False, seconds=10):
+    for peer, _ in bench.alternate(11, PEERS, warm_up=False, seconds=10):
         bench.emit("ls -l", peer, count, time_to_list_ns(directories[peer]), "ns")
 
 

@@ -23,7 +23,8 @@ UNITS = {"ns": [("s", 1e9), ("ms", 1e6), ("us", 1e3), ("ns", 1)]}
 
 HOW = ("Medians of all rounds, ± half the distance of the quartiles; x is the ratio to the first column, or row, and ratios are the medians of those round "
        "by round. What is compared was measured in turn, in one run. Floor: what the same takes on this machine with memory alone, without any "
-       "file, with the same memory in /dev/shm if it is handed over, or with a FUSE daemon that only makes up its answers, to a first listing after it has asked a tmpfs for them; and what the ratio would be then.\n")
+       "file, with the same memory in /dev/shm if it is handed over, or with a FUSE daemon that only makes up its answers, to a first listing after it has "
+       "asked a tmpfs for them; and what the ratio would be then.\n")
 BEGIN, END = "<!-- results: written by tests/bench/run --readme -->\n", "<!-- end of results -->\n"
 
 
