@@ -3,11 +3,11 @@
 /* segfs(8): from the command line to a supervisor, or to a worker of one. Read next: supervisor.h, worker.h.
  */
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "background.h"
+#include "heap.h"
 #include "link.h"
 #include "log.h"
 #include "options.h"
@@ -38,29 +38,12 @@ static int run_worker(const struct options *options)
 	return worker_run(options, &link);
 }
 
-/* From here on, memory is mapped for each use and given back at once: among others what open_memstream(3)
- * begins with. */
-#define LARGE (8 << 10)
-
-/*
- * Threads answer whichever request comes, so what one has allocated another frees: with an arena for each of
- * them, all creep up for hours to what the largest has needed. So does the one arena, as what lives long
- * comes to lie between what is large and short-lived (attributes, listings, views).
- */
-static void keep_heap_small(void)
-{
-#ifdef M_ARENA_MAX /* glibc */
-	mallopt(M_ARENA_MAX, 1);
-	mallopt(M_MMAP_THRESHOLD, LARGE);
-#endif
-}
-
 int main(int argc, char **argv)
 {
 	struct options options;
 	int status;
 
-	keep_heap_small();
+	heap_keep_small(argv);
 	switch (options_parse(argc, argv, &options)) {
 	case OPTIONS_DONE:
 		return EXIT_SUCCESS;

@@ -10,6 +10,7 @@
 #include <uthash.h>
 
 #include "formers.h"
+#include "heap.h"
 #include "ledger.h"
 #include "util.h"
 #include "view.h"
@@ -20,6 +21,9 @@ struct node_entry {
 	UT_hash_handle hh;	  /* by node.ino */
 	UT_hash_handle hh_watch;  /* by node.watch */
 };
+
+/* Of fewer, what they had is not worth giving back. */
+#define MANY 1024
 
 /* The lock of a table, held until the end of the scope. */
 static void unlock(pthread_mutex_t **lock)
@@ -85,7 +89,19 @@ static struct node_entry *insert(struct node_table *table, uint64_t ino, const s
 		free(entry);
 		return NULL;
 	}
+	table->n_most = MAX(table->n_most, HASH_COUNT(table->by_ino));
 	return entry;
+}
+
+/* After a listing of a million files, say, when the kernel has forgotten them. */
+static void give_back_memory(struct node_table *table)
+{
+	unsigned n = HASH_COUNT(table->by_ino);
+
+	if (table->n_most < MANY || n > table->n_most / 2)
+		return;
+	table->n_most = n;
+	heap_give_back();
 }
 
 static void entry_free(struct node_table *table, struct node_entry *entry)
@@ -97,6 +113,7 @@ static void entry_free(struct node_table *table, struct node_entry *entry)
 	close_fd(&entry->node.pin);
 	free(entry->node.name);
 	free(entry);
+	give_back_memory(table);
 }
 
 static int insert_kept(struct node_table *table, uint64_t ino, const struct segfs_handle *handle,

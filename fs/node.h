@@ -73,6 +73,7 @@ struct node_table {
 	struct ledger *ledger;	     /* borrowed */
 	struct node_entry *by_ino;   /* uthash */
 	struct node_entry *by_watch; /* uthash, directories alone */
+	unsigned n_most;	     /* nodes at once, since memory was last given back */
 };
 
 /* The table begins with the root, which is never forgotten, and what the ledger has of earlier workers. 0 or

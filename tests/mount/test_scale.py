@@ -1,7 +1,9 @@
 """Very many segments, in one directory and spread over a thousandth as many: mounting, ls, lookup and unlink work, each known segment costs
 the daemon a little memory and no descriptor, and a new worker knows them all. It prints what each step took: SEGMENTS=1000000 for a million."""
 
+import concurrent.futures
 import contextlib
+import ctypes
 import os
 import signal
 import time
@@ -11,6 +13,8 @@ from harness import Daemon, MountTest, eventually, main
 SEGMENTS = int(os.environ.get("SEGMENTS", "10000"))
 SLOW = 1 + SEGMENTS // 20_000  # what may take the longer the more there are
 BYTES_PER_SEGMENT = 1500  # a generous bound; sanitizers need more
+CLIENTS = 16
+IS_PLAIN = os.environ.get("SANITIZE", "none") == "none"
 DESCRIPTORS = 16  # of what goes on at a moment: open directories, a few of each thread
 
 
@@ -55,6 +59,11 @@ class Scale(MountTest):
             kib = {line.split()[0]: int(line.split()[1]) for line in lines if line.startswith(("RssAnon", "RssShmem"))}
         return (kib["RssAnon:"] + kib["RssShmem:"]) * 1024
 
+    def own_memory(self):
+        """Of the worker alone, in KiB, to the page: /proc/PID/status counts by processor, and is off by some hundred KiB."""
+        with open(f"/proc/{self.daemon.worker()}/smaps_rollup") as lines:
+            return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.daemon.worker()}/fd"))
 
@@ -75,7 +84,7 @@ class Scale(MountTest):
     def check_growth(self, memory, descriptors):
         per_segment = (self.memory() - memory) / SEGMENTS
         print(f"memory: {per_segment:.0f} bytes a segment; descriptors: {descriptors} before, {self.descriptors()} now", flush=True)
-        if os.environ.get("SANITIZE", "none") == "none":
+        if IS_PLAIN:
             self.assertLess(per_segment, BYTES_PER_SEGMENT)
         self.assertLess(self.descriptors(), descriptors + DESCRIPTORS)
 
@@ -90,7 +99,7 @@ class Scale(MountTest):
 
     def live(self, directories):
         self.fill(directories)
-        memory, descriptors = self.memory(), self.descriptors()
+        memory, least, descriptors = self.memory(), self.own_memory(), self.descriptors()
         with self.timed("names", SEGMENTS):
             self.list_names()
         with self.timed("first listing", SEGMENTS):
@@ -105,17 +114,48 @@ class Scale(MountTest):
         self.look_at_all()
         self.assertGreaterEqual(int(self.status()["Nodes"]), SEGMENTS)
         self.check_growth(memory, descriptors)
+        most = self.own_memory()
         with self.timed("unlink of each", SEGMENTS):
             for path in self.paths:
                 os.unlink(path)
         eventually(lambda: int(self.status()["Nodes"]) < directories + 10, 20 * SLOW, "forgetting")
         self.assertEqual(sum(len(os.listdir(directory)) for directory in os.scandir(self.store)), 0)
+        self.check_given_back(least, most)
+
+    def check_given_back(self, least, most):
+        """What the worker had for them, of its own memory."""
+        now = self.own_memory()
+        print(f"own memory: {least} KiB before, {most} with all, {now} when they are forgotten", flush=True)
+        if IS_PLAIN:
+            self.assertLess(now - least, (most - least) / 4)
 
     def test_in_one_directory(self):
         self.live(1)
 
     def test_spread_over_directories(self):
         self.live(max(SEGMENTS // 1000, 2))
+
+    def test_no_thread_keeps_what_it_has_freed(self):
+        """Requests of all sizes, so many that each thread has answered some of each: what they needed, they need no more."""
+        path, getxattr = bytes(self.mnt / "a"), ctypes.CDLL(None, use_errno=True).getxattr
+        with open(path, "wb"):
+            os.setxattr(path, "user.a", b"a")
+
+        def ask(size):
+            value = ctypes.create_string_buffer(size)
+            return [getxattr(path, b"user.a", value, size) for _ in range(50)]
+
+        def ask_all(sizes):
+            with concurrent.futures.ThreadPoolExecutor(CLIENTS) as clients:
+                self.assertEqual({n for ns in clients.map(ask, sizes) for n in ns}, {1})
+
+        ask_all([16] * 1000)
+        least = self.own_memory()
+        ask_all([size for size in range(16, 1040, 16) for _ in range(2 * CLIENTS)])
+        grown = self.own_memory() - least
+        print(f"own memory: {grown} KiB more", flush=True)
+        if IS_PLAIN:
+            self.assertLess(grown, 64)
 
 
 if __name__ == "__main__":
