@@ -64,9 +64,10 @@ void ward_settled(struct ward *ward, int64_t now_ms)
 						   .since_ms = ward->has_events ? ward->last_ms : now_ms};
 }
 
+/* Not a moment too early: since_ms was rounded down. */
 static int64_t ttl_end(const struct ward *ward)
 {
-	return ward->use.since_ms + INT64_C(1000) * ward->lifetime.ttl_s;
+	return ward->use.since_ms + 1 + INT64_C(1000) * ward->lifetime.ttl_s;
 }
 
 bool ward_is_over(const struct ward *ward, int64_t now_ms)

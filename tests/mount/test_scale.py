@@ -15,6 +15,7 @@ SLOW = 1 + SEGMENTS // 20_000  # what may take the longer the more there are
 BYTES_PER_SEGMENT = 1500  # a generous bound; sanitizers need more
 CLIENTS = 16
 IS_PLAIN = os.environ.get("SANITIZE", "none") == "none"
+os.environ.pop("MALLOC_PERTURB_", None)  # meson sets it: all that is allocated would be written to, and so take memory
 DESCRIPTORS = 16  # of what goes on at a moment: open directories, a few of each thread
 
 
@@ -115,19 +116,26 @@ class Scale(MountTest):
         self.assertGreaterEqual(int(self.status()["Nodes"]), SEGMENTS)
         self.check_growth(memory, descriptors)
         most = self.own_memory()
-        with self.timed("unlink of each", SEGMENTS):
-            for path in self.paths:
-                os.unlink(path)
-        eventually(lambda: int(self.status()["Nodes"]) < directories + 10, 20 * SLOW, "forgetting")
-        self.assertEqual(sum(len(os.listdir(directory)) for directory in os.scandir(self.store)), 0)
+        with self.timed("unlink of nearly each", SEGMENTS):
+            for i, path in enumerate(self.paths):
+                if i % 100:
+                    os.unlink(path)
+        self.await_nodes(SEGMENTS // 100 + directories)
         self.check_given_back(least, most)
+        for path in self.paths[::100]:
+            os.unlink(path)
+        self.await_nodes(directories)
+        self.assertEqual(sum(len(os.listdir(directory)) for directory in os.scandir(self.store)), 0)
+
+    def await_nodes(self, n):
+        eventually(lambda: int(self.status()["Nodes"]) < n + 10, 20 * SLOW, "forgetting")
 
     def check_given_back(self, least, most):
-        """What the worker had for them, of its own memory."""
+        """What the worker had for them, of its own memory, though a few of them lie in between."""
         now = self.own_memory()
-        print(f"own memory: {least} KiB before, {most} with all, {now} when they are forgotten", flush=True)
+        print(f"own memory: {least} KiB before, {most} with all, {now} when most are forgotten", flush=True)
         if IS_PLAIN:
-            self.assertLess(now - least, (most - least) / 4)
+            self.assertLess(now - least, (most - least) / 2)
 
     def test_in_one_directory(self):
         self.live(1)
