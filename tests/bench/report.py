@@ -132,9 +132,12 @@ def file_name(text):
 
 
 def curves(section, work):
-    parameters = section.names(2, work)
-    of_peers = {peer: {parameter: section.rounds.get((work, peer, parameter)) for parameter in parameters} for peer in section.names(1, work)}
-    return {peer: {parameter: values for parameter, values in curve.items() if values} for peer, curve in of_peers.items()}
+    """Nothing and less, which a difference that is lost in noise may be, has no place on a logarithmic axis."""
+    parameters, has_nothing = section.names(2, work), section.units[work] == "%"
+    of_peers = {peer: {parameter: [value for value in section.rounds.get((work, peer, parameter), []) if value > 0 or has_nothing]
+                       for parameter in parameters} for peer in section.names(1, work)}
+    drawn = {peer: {parameter: values for parameter, values in curve.items() if values} for peer, curve in of_peers.items()}
+    return {peer: curve for peer, curve in drawn.items() if curve}
 
 
 def write(section, directory, plots):

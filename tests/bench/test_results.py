@@ -58,6 +58,12 @@ class Report(unittest.TestCase):
         self.assertIn("Not measured: absent: not installed.", self.results(LINES))
 
     @unittest.skipUnless(report.has_gnuplot(), "no gnuplot")
+    def test_less_than_nothing_is_told_and_not_drawn(self):
+        text = self.results(LINES + "round\tmove\tours\t1048576\t-5\tns\nround\tmove\ttheirs\t1024\t-5\tns\nround\tmove\ttheirs\t1048576\t0\tns\n")
+        self.assertIn("| theirs | -5 ns", text)
+        self.assertNotIn(">theirs<", (self.folder / "sizes-move.svg").read_text())
+
+    @unittest.skipUnless(report.has_gnuplot(), "no gnuplot")
     def test_a_plot_is_made_and_shown(self):
         self.assertIn("(sizes-move.svg)", self.results(LINES))
         self.assertIn("<svg", (self.folder / "sizes-move.svg").read_text())

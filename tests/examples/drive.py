@@ -141,6 +141,10 @@ class Acquire(ExampleTest):
         with open(path, "rb") as f:
             return int.from_bytes(os.pread(f.fileno(), 8, 4224), "little")
 
+    def sleeps(self, process):
+        with open(f"/proc/{process.pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "S"
+
     def test_block_loses_nothing_and_notices(self):
         if "c" not in ROLES:
             self.skipTest("a ring that waits for its readers takes libsegfs")
@@ -148,7 +152,7 @@ class Acquire(ExampleTest):
         consumers = self.consumers(path, "block")
         consumers[1].send_signal(signal.SIGSTOP)
         producer = self.producer("c", path, "block", 0)
-        harness.eventually(lambda: self.committed(path) == self.CAPACITY, what="a full ring")
+        harness.eventually(lambda: self.committed(path) == self.CAPACITY and self.sleeps(producer), what="a producer that waits")
         self.assertIsNone(producer.poll())
         consumers[1].send_signal(signal.SIGCONT)
         self.assertGreater(self.end_of(producer)["late"], 0)
