@@ -20,7 +20,8 @@ struct child {
 	int64_t start_ns;    /* when it was started */
 	int64_t ready_ns;    /* since when it serves */
 	uint64_t n_done;     /* requests that had been answered by then */
-	int64_t asked_ns;    /* when it was asked whether it is well, and has not replied since; 0: it has */
+	int64_t asked_ns;    /* since when it owes a reply whether it is well, and answers nothing; 0: it owes
+				none */
 	uint64_t asked_done; /* requests that had been answered by then */
 	int64_t well_ns;     /* when it last was */
 };

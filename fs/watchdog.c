@@ -108,27 +108,32 @@ static bool hangs(struct supervisor *supervisor, int64_t now)
 	return now - supervisor->done_ns > HANG_NS;
 }
 
-/* Is it well? The reply counts, whenever it comes. */
+/* Is it well? The reply counts, whenever it comes. Where there is no room for the question, it has not even
+ * read what it was sent before. */
 static void ask(struct supervisor *supervisor)
 {
 	struct child *worker = &supervisor->worker;
 
-	if (!worker->ready || worker->asked_ns || link_send(worker->socket, LINK_PING, 0, -1) < 0)
+	if (!worker->ready || worker->asked_ns)
 		return;
+	link_send(worker->socket, LINK_PING, 0, -1);
 	worker->asked_ns = child_now_ns();
 	worker->asked_done = watchdog_count_done(supervisor);
 }
 
 /*
  * One that has been asked and answers requests is well, even if the thread that replies has not had its turn
- * yet, as on a busy machine: it is asked anew.
+ * yet, as on a busy machine: it has its time once more.
  */
-static void note_answers(struct supervisor *supervisor)
+static void note_answers(struct supervisor *supervisor, int64_t now)
 {
 	struct child *worker = &supervisor->worker;
+	uint64_t n_done = watchdog_count_done(supervisor);
 
-	if (worker->asked_ns && watchdog_count_done(supervisor) != worker->asked_done)
-		worker->asked_ns = 0;
+	if (worker->asked_ns && n_done != worker->asked_done) {
+		worker->asked_ns = now;
+		worker->asked_done = n_done;
+	}
 }
 
 static int64_t start_ns(const struct supervisor *supervisor)
@@ -176,7 +181,7 @@ void watchdog_look(struct supervisor *supervisor, int64_t now)
 	supervisor->quiet = is_quiet(supervisor, supervisor->busy, now);
 	if (!worker->pid || supervisor->dying || supervisor->options->debug)
 		return;
-	note_answers(supervisor);
+	note_answers(supervisor, now);
 	if (!worker->ready)
 		look_at_start(supervisor, now);
 	else if (hangs(supervisor, now))

@@ -93,18 +93,18 @@ static int give_up_rights(void)
  */
 static void *be_canary(void *data)
 {
-	struct fs *fs = data;
+	int supervisor = (int)(intptr_t)data; /* no pointer: all else may have ended when this begins */
 
-	link_send(fs->supervisor, LINK_CANARY, (uint64_t)gettid(), -1);
+	link_send(supervisor, LINK_CANARY, (uint64_t)gettid(), -1);
 	for (;;)
 		poll(NULL, 0, -1);
 	return NULL;
 }
 
-static int start_canary(struct fs *fs)
+static int start_canary(const struct fs *fs)
 {
 	pthread_t thread;
-	int r = -pthread_create(&thread, NULL, be_canary, fs);
+	int r = -pthread_create(&thread, NULL, be_canary, (void *)(intptr_t)fs->supervisor);
 
 	return r < 0 ? r : -pthread_detach(thread);
 }

@@ -555,6 +555,17 @@ class Supervisor(RestartTest):
         eventually(lambda: "the worker ended as it did not answer" in self.daemon.log(), 20, "the end, now that nothing is answered")
         waiter.kill()
 
+    def test_a_worker_that_stops_when_its_supervisor_had_much_to_ask(self):
+        """Its supervisor, woken by each directory that goes, has asked and asked, and may have no room left to ask once more."""
+        worker = self.daemon.worker()
+        self.debugger(worker, worker)()
+        begin = time.monotonic()
+        while time.monotonic() < begin + 3:
+            os.mkdir(self.mnt / "d")
+            os.rmdir(self.mnt / "d")
+        os.kill(worker, signal.SIGSTOP)
+        self.served_anew(0)
+
     def test_the_worker_ends_with_its_supervisor(self):
         worker = self.daemon.worker()
         self.daemon.kill()
