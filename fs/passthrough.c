@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include "caller.h"
 #include "fault.h"
@@ -79,16 +80,25 @@ static void end_closing(const struct passthrough *passthrough)
 			end(passthrough, page->closing[i]);
 }
 
+/* A file of the store, without a name; or, where the store takes no more, one of the memory that a tmpfs is
+ * of. A store that is full, or read-only, is served like any other. */
+static int open_nameless(const struct segfs_store *store)
+{
+	int fd = openat(store->root_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EROFS))
+		fd = memfd_create("segfs-probe", MFD_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 int passthrough_probe(struct passthrough *passthrough, const struct segfs_store *store)
 {
-	SEGFS_CLOSE int fd = openat(store->root_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	SEGFS_CLOSE int fd = open_nameless(store);
 	int id;
 
 	end_closing(passthrough);
-	if (fd < 0 && errno == EROFS) /* a store that nobody can write to has nothing to probe with */
-		return 0;
 	if (fd < 0)
-		return -errno;
+		return fd;
 	id = backing_open(passthrough, fd);
 	if (id < 0)
 		return id;
