@@ -24,6 +24,7 @@ void assembly_init(struct fs *fs, const struct options *options)
 	};
 	fresh_init(fs);
 	names_init(&fs->names);
+	space_init(&fs->space);
 }
 
 static int init_nodes(struct fs *fs)
@@ -77,6 +78,7 @@ int assembly_start(struct fs *fs)
 {
 	int r;
 
+	space_start(fs);
 	r = sweep_start(fs);
 	if (r == 0)
 		r = watch_start(fs);

@@ -20,6 +20,7 @@
 #include "promoter.h"
 #include "reaper.h"
 #include "slow-lane.h"
+#include "space.h"
 #include "store.h"
 #include "sweep.h"
 #include "transport.h"
@@ -58,6 +59,7 @@ struct fs {
 	struct names names;
 	struct watch watch;
 	struct slow_lane slow_lane;
+	struct space space;
 	struct reaper reaper;
 	struct promoter promoter;
 	struct sweep sweep;

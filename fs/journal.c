@@ -10,6 +10,8 @@
 
 #define DONE 4u /* of a slot's stage; the bits below are of its two values */
 
+#define LETS_GO 8u
+
 #define CRASHES_MAX 5
 
 static _Thread_local struct {
@@ -78,6 +80,23 @@ bool journal_begin(uint64_t unique)
 	hand.own->n_crashes = 0;
 	hand.own->unique = hand.unique;
 	return true;
+}
+
+void journal_let_go(void)
+{
+	if (hand.slot)
+		hand.slot->stage |= LETS_GO;
+}
+
+bool journal_has_letting_go(const struct ledger *ledger)
+{
+	for (size_t i = 0; i < LEDGER_SLOTS; i++) {
+		const struct ledger_slot *slot = &ledger->page->slots[i];
+
+		if (slot->tid != 0 && slot->unique != 0 && slot->stage & LETS_GO)
+			return true;
+	}
+	return false;
 }
 
 void journal_note_crash(void)

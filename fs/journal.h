@@ -26,6 +26,12 @@ void journal_enter(struct ledger *ledger);
 bool journal_begin(uint64_t unique);
 void journal_end(void);
 
+/* The request's answer is about to be written, or it wants none: all that is left to do is to let go. */
+void journal_let_go(void);
+
+/* Is there a thread that is about to do that? */
+bool journal_has_letting_go(const struct ledger *ledger);
+
 /* The request in hand crashes this worker. From a signal handler. */
 void journal_note_crash(void);
 

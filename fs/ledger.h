@@ -25,7 +25,7 @@
 #include "store.h"
 
 /* Of what follows, byte by byte. A worker of another version of segfs takes no other (SIGHUP). */
-#define LEDGER_LAYOUT 5
+#define LEDGER_LAYOUT 6
 
 #define LEDGER_INIT_MAX	 256
 #define LEDGER_OPCODES	 64
@@ -93,6 +93,7 @@ struct ledger_page {
 	_Atomic bool attached;			 /* the mount is on its mountpoint */
 	_Atomic bool sleeps;			 /* the supervisor does, until LINK_WAKE */
 	_Atomic bool unpins_missed;		 /* it could not be sent a LINK_UNPIN */
+	_Atomic uint32_t n_pin_words;		 /* LINK_PIN and LINK_UNPIN that it has not come to obey */
 	_Atomic uint32_t n_workers;		 /* that have been started, this one too */
 	_Atomic int32_t last_backing_id;	 /* that was noted on a node */
 	_Atomic int32_t closing[LEDGER_THREADS]; /* ledger_closing(); 0: none */

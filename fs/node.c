@@ -65,6 +65,12 @@ static void keep(const struct node_entry *entry)
 	kept->id = node->ino;
 }
 
+static void entry_note_nameless(struct node_table *table, struct node_entry *entry, bool nameless)
+{
+	table->n_nameless += (unsigned)nameless - entry->node.nameless;
+	entry->node.nameless = nameless;
+}
+
 static void entry_tell(struct node_entry *entry, const struct told *told)
 {
 	int64_t judge_until_ms = MAX(entry->node.told.judge_until_ms, told->judge_until_ms);
@@ -318,6 +324,7 @@ int node_remember(struct node_table *table, ino_t ino, const struct segfs_handle
 			entry_free(table, entry);
 		return -ENOMEM;
 	}
+	entry_note_nameless(table, entry, id != NODE_ROOT && (!name || entry->node.pin >= 0));
 	entry->node.handle = *handle;
 	entry->node.n_lookups++;
 	entry->kept->doubted_s = 0;
@@ -396,6 +403,11 @@ bool node_take_back(struct node_table *table, uint64_t ino, struct node *ret_nod
 	return entry && ino != NODE_ROOT && take_back(table, entry, 1, ret_node);
 }
 
+void node_ended(struct node_table *table, const struct node *node)
+{
+	table->n_nameless -= node->nameless;
+}
+
 /* The kernel gives back all it has at once. What is left was counted by a worker that was killed before its
  * answer came, or is on its way. */
 bool node_forget(struct node_table *table, uint64_t ino, uint64_t n, struct node *ret_node, bool *ret_doubted)
@@ -466,6 +478,7 @@ bool node_pin(struct node_table *table, uint64_t ino, int fd)
 	if (!entry || entry->node.pin >= 0)
 		return false;
 	entry->node.pin = fd;
+	entry_note_nameless(table, entry, true);
 	return true;
 }
 
@@ -561,20 +574,23 @@ int node_use_backing(struct node_table *table, uint64_t ino, struct node_use *us
 	return entry->node.backing_id;
 }
 
-void node_release_backing(struct node_table *table, uint64_t handle)
+bool node_release_backing(struct node_table *table, uint64_t handle)
 {
 	LOCKED(table);
 	struct ledger_open *open = ledger_open_of(table->ledger, handle);
 	struct node_entry *entry;
+	bool is_nameless;
 
 	if (!open)
-		return;
+		return false;
 	entry = find(table, open->ino);
+	is_nameless = entry && entry->node.nameless;
 	if (entry) {
 		entry->node.n_opens -= entry->node.n_opens > 0;
 		entry->node.n_writers -= open->writes && entry->node.n_writers > 0;
 	}
 	ledger_open_free(table->ledger, open);
+	return is_nameless;
 }
 
 bool node_find_use(struct node_table *table, struct node_use *use, uint64_t *ret_ino, int *ret_id)

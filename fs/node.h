@@ -58,6 +58,7 @@ struct node {
 	int watch;	    /* a directory's inotify watch; -1: none */
 	int pin;	    /* a descriptor that keeps a file without a name alive, owned; -1: none */
 	bool pinned;	    /* so does one of the supervisor's */
+	bool nameless;	    /* it has no name in the store: node_table.n_nameless */
 };
 
 /* One open of a segment, by the request that asked for it. */
@@ -74,6 +75,7 @@ struct node_table {
 	struct node_entry *by_ino;   /* uthash */
 	struct node_entry *by_watch; /* uthash, directories alone */
 	unsigned n_most;	     /* nodes at once, since memory was last given back */
+	_Atomic unsigned n_nameless; /* nodes of files without a name, until they are ended: node_ended() */
 };
 
 /* The table begins with the root, which is never forgotten, and what the ledger has of earlier workers. 0 or
@@ -105,9 +107,11 @@ bool node_is_shown(struct node_table *table, uint64_t ino, uint64_t parent, cons
 
 /*
  * One lookup was counted of which the kernel is not told. True if the node is gone: *ret_node is its last
- * state (the name is NULL), and backing id, watch and pin are the caller's to end.
+ * state (the name is NULL), and backing id, watch and pin are the caller's to end, who then says so:
+ * node_ended().
  */
 bool node_take_back(struct node_table *table, uint64_t ino, struct node *ret_node);
+void node_ended(struct node_table *table, const struct node *node);
 
 /* The kernel has given back `n` lookups. *ret_doubted: by our count it has more, as in node_doubt(). Else as
  * node_take_back(). */
@@ -143,8 +147,8 @@ void node_settle_name(struct node_table *table, uint64_t ino);
 /* Count an open with the node's backing id. The id, or 0 if there is none yet and so nothing was counted, or
  * -ESTALE, or -ENFILE. */
 int node_use_backing(struct node_table *table, uint64_t ino, struct node_use *use);
-/* One that has been released already is not counted again. */
-void node_release_backing(struct node_table *table, uint64_t handle);
+/* One that has been released already is not counted again. True: of a file without a name. */
+bool node_release_backing(struct node_table *table, uint64_t handle);
 /* What an earlier worker has opened for this request: the node and its backing id. False: nothing. */
 bool node_find_use(struct node_table *table, struct node_use *use, uint64_t *ret_ino, int *ret_id);
 bool node_has_writers(struct node_table *table, uint64_t ino);

@@ -62,14 +62,17 @@ static struct node_use use_of_request(int flags)
  * alone. In the moment before that it may have removed it: -ESTALE, then, on which the kernel walks again and
  * finds nothing. Or it may have been sealed: -EPERM.
  */
-static int take_up(struct fs *fs, uint64_t ino, int fd, const struct stat *before, struct node_use *use)
+static int take_up(fuse_req_t req, uint64_t ino, int fd, const struct stat *before, struct node_use *use)
 {
+	struct fs *fs = fs_of(req);
 	int id = passthrough_open(&fs->passthrough, &fs->store, &fs->nodes, ino, use);
 	struct stat st;
 	int r = 0;
 
 	if (id < 0)
 		return id;
+	if (use->writes)
+		space_settle(fs, fuse_req_ctx(req)->pid);
 	if (use->writes && seal_holds(fd, before->st_ino))
 		r = -EPERM;
 	else if (before->st_nlink > 0 && fstat(fd, &st) == 0 && st.st_nlink == 0)
@@ -112,7 +115,7 @@ static int open_segment(fuse_req_t req, uint64_t ino, int flags, bool asked, str
 		r = try_open_as_caller(req, fd, &st, flags);
 	if (r == 0 && flags & O_TRUNC)
 		r = empty(req, ino, fd, asked);
-	return r < 0 ? r : take_up(fs, ino, fd, &st, use);
+	return r < 0 ? r : take_up(req, ino, fd, &st, use);
 }
 
 static void reply_opened(fuse_req_t req, int id, const struct node_use *use)
@@ -171,9 +174,12 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	node_release_backing(&fs_of(req)->nodes, fi->fh);
+	struct fs *fs = fs_of(req);
+
+	if (node_release_backing(&fs->nodes, fi->fh))
+		space_note_close(fs);
 	if (writes(fi->flags)) /* it may have grown by write(2), of which nothing else tells */
-		promoter_look(fs_of(req), ino);
+		promoter_look(fs, ino);
 	reply(req, 0);
 }
 
@@ -185,6 +191,7 @@ static int create_as_caller(fuse_req_t req, int dir, const char *name, mode_t mo
 			    bool *ret_is_new)
 {
 	AS_CALLER int r = caller_become(req);
+	struct space_wait wait = {};
 	unsigned n_waits = 0;
 	int fd;
 
@@ -198,7 +205,7 @@ static int create_as_caller(fuse_req_t req, int dir, const char *name, mode_t mo
 			fd = openat(dir, name, flags & ~O_TRUNC, mode);
 		if (fd < 0)
 			fd = -errno;
-	} while (segfs_store_await_lease(fd, &n_waits));
+	} while (segfs_store_await_lease(fd, &n_waits) || space_again(fs_of(req), &wait, fd));
 	return fd;
 }
 
@@ -222,7 +229,7 @@ static int finish_create(fuse_req_t req, uint64_t parent, int dir, const char *n
 	r = op_entry_of(fs, parent, name, fd, ret_entry);
 	if (r < 0)
 		return r;
-	id = take_up(fs, ret_entry->ino, fd, &st, use);
+	id = take_up(req, ret_entry->ino, fd, &st, use);
 	if (id < 0)
 		op_take_back(fs, ret_entry->ino);
 	return id;
@@ -293,12 +300,17 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 static int tmpfile_as_caller(fuse_req_t req, int dir, mode_t mode, int flags)
 {
 	AS_CALLER int r = caller_become(req);
+	struct space_wait wait = {};
 	int fd;
 
 	if (r < 0)
 		return r;
-	fd = openat(dir, ".", (flags & ~(OPENED_TO_RUN | O_CREAT)) | O_TMPFILE | O_CLOEXEC, mode);
-	return fd < 0 ? -errno : fd;
+	do {
+		fd = openat(dir, ".", (flags & ~(OPENED_TO_RUN | O_CREAT)) | O_TMPFILE | O_CLOEXEC, mode);
+		if (fd < 0)
+			fd = -errno;
+	} while (space_again(fs_of(req), &wait, fd));
+	return fd;
 }
 
 void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file_info *fi)
@@ -352,6 +364,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
 		  struct fuse_file_info *fi)
 {
 	SEGFS_CLOSE int fd = op_open_node(fs_of(req), ino, O_RDWR);
+	struct space_wait wait = {};
 	off_t end;
 	int r = fd;
 
@@ -360,7 +373,9 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
 	if (r >= 0)
 		r = check_size_limit(req, fd, mode, end);
 	if (r >= 0)
-		r = allocate_as_caller(req, fd, mode, offset, length);
+		do
+			r = allocate_as_caller(req, fd, mode, offset, length);
+		while (space_again(fs_of(req), &wait, r));
 	if (r == 0)
 		promoter_look(fs_of(req), ino);
 	reply(req, r);
@@ -397,10 +412,13 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t in_off, struct fuse
 	struct fs *fs = fs_of(req);
 	SEGFS_CLOSE int in_fd = op_open_node(fs, in, O_RDONLY);
 	SEGFS_CLOSE int out_fd = op_open_node(fs, out, O_WRONLY);
+	struct space_wait wait = {};
 	ssize_t n = MIN(in_fd, out_fd);
 
 	if (n >= 0)
-		n = copy_as_caller(req, in_fd, in_off, out_fd, out_off, len, (unsigned)flags);
+		do
+			n = copy_as_caller(req, in_fd, in_off, out_fd, out_off, len, (unsigned)flags);
+		while (space_again(fs, &wait, (int)MIN(n, 0)));
 	if (n < 0)
 		reply(req, (int)n);
 	else

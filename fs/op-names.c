@@ -181,10 +181,22 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	reply_entry(req, r, &entry);
 }
 
+/* 0, or -errno of link_send(). */
+static int tell_of_pin(struct fs *fs, enum link_kind kind, uint64_t ino, int fd)
+{
+	int r;
+
+	fs->ledger.page->n_pin_words++;
+	r = link_send(fs->supervisor, kind, ino, fd);
+	if (r < 0)
+		fs->ledger.page->n_pin_words--;
+	return r;
+}
+
 /* A supervisor that is too far behind to be told finds it out by itself, once it has caught up. */
 static void unpin(struct fs *fs, uint64_t ino)
 {
-	if (link_send(fs->supervisor, LINK_UNPIN, ino, -1) == 0)
+	if (tell_of_pin(fs, LINK_UNPIN, ino, -1) == 0)
 		return;
 	fs->ledger.page->unpins_missed = true;
 	link_send(fs->supervisor, LINK_WAKE, 0, -1);
@@ -199,6 +211,7 @@ void op_end_node(struct fs *fs, struct node *node)
 		unpin(fs, node->ino);
 	}
 	close_fd(&node->pin);
+	node_ended(&fs->nodes, node);
 }
 
 void op_take_back(struct fs *fs, uint64_t ino)
@@ -222,6 +235,7 @@ static void forget_node(struct fs *fs, uint64_t ino, uint64_t n)
 
 static void forget(struct fs *fs, uint64_t ino, uint64_t n)
 {
+	journal_let_go();
 	if (view_is(ino))
 		passthrough_close(&fs->passthrough, view_forget(&fs->views, ino, n));
 	else
@@ -293,12 +307,17 @@ static int make_as_caller(fuse_req_t req, int dir, const char *name, const struc
 static int make_once(fuse_req_t req, int dir, const char *name, const struct new_file *file)
 {
 	SEGFS_CLOSE int made = op_open_made(req, dir, name, file->mode & S_IFMT);
+	struct space_wait wait = {};
 	int r = MIN(made, 0);
 
 	if (r != -ENOENT)
 		return r;
 	r = op_check_room(fs_of(req));
-	return r < 0 ? r : make_as_caller(req, dir, name, file);
+	if (r == 0)
+		do
+			r = make_as_caller(req, dir, name, file);
+		while (space_again(fs_of(req), &wait, r));
+	return r;
 }
 
 /* Found by its name, it may no longer be what was made: nothing is noted on the file of somebody else. */
@@ -383,11 +402,16 @@ static int link_as_caller(fuse_req_t req, int fd, int dir, const char *name)
 static int link_once(fuse_req_t req, int fd, int dir, const char *name)
 {
 	ino_t now = number_at(dir, name);
+	struct space_wait wait = {};
 	struct stat st;
+	int r;
 
 	if (journal_before(0, now) == 0 && now != 0 && fstat(fd, &st) == 0 && st.st_ino == now)
 		return 0;
-	return link_as_caller(req, fd, dir, name);
+	do
+		r = link_as_caller(req, fd, dir, name);
+	while (space_again(fs_of(req), &wait, r));
+	return r;
 }
 
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
@@ -439,7 +463,7 @@ static void pin_for_successor(struct fs *fs, const struct victim *victim)
 
 	if (node_get(&fs->nodes, victim->ino, &node) < 0 || node.pinned || node.backing_id > 0)
 		return;
-	if (link_send(fs->supervisor, LINK_PIN, victim->ino, victim->fd) < 0)
+	if (tell_of_pin(fs, LINK_PIN, victim->ino, victim->fd) < 0)
 		return;
 	/* Not known any more: another thread has forgotten it, and knew of no pin. */
 	if (!node_note_pinned(&fs->nodes, victim->ino))
@@ -450,8 +474,9 @@ static void pin_for_successor(struct fs *fs, const struct victim *victim)
  * The name is gone. Somebody may still have the file open, without a backing id to keep it alive (a
  * directory, a FIFO, an O_PATH descriptor); so a descriptor does, until the kernel forgets it.
  */
-static void bury(struct fs *fs, struct victim *victim, uint64_t parent, const char *name)
+static void bury(fuse_req_t req, struct victim *victim, uint64_t parent, const char *name)
 {
+	struct fs *fs = fs_of(req);
 	struct stat st;
 
 	node_unname(&fs->nodes, victim->ino, parent, name);
@@ -464,6 +489,7 @@ static void bury(struct fs *fs, struct victim *victim, uint64_t parent, const ch
 	pin_for_successor(fs, victim);
 	if (node_pin(&fs->nodes, victim->ino, victim->fd))
 		steal_fd(&victim->fd);
+	space_note_removal(fs, fuse_req_ctx(req)->pid, victim->ino);
 }
 
 static int unlink_as_caller(fuse_req_t req, int dir, const char *name, int flags)
@@ -509,7 +535,7 @@ static void remove_name(fuse_req_t req, uint64_t parent, const char *name, int f
 			r = unlink_as_caller(req, dir, name, flags);
 	}
 	if (r == 0)
-		bury(fs, &victim, parent, name);
+		bury(req, &victim, parent, name);
 	reply(req, r);
 }
 
@@ -587,14 +613,16 @@ static bool is_renamed(struct fs *fs, struct place *from, struct place *to)
 	return true;
 }
 
-static void note_renamed(struct fs *fs, const struct place *from, struct place *to, unsigned flags)
+static void note_renamed(fuse_req_t req, const struct place *from, struct place *to, unsigned flags)
 {
+	struct fs *fs = fs_of(req);
+
 	if (to->file.ino == from->file.ino)
 		return;
 	if (flags & RENAME_EXCHANGE)
 		node_move(&fs->nodes, to->file.ino, from->parent, from->name);
 	else
-		bury(fs, &to->file, to->parent, to->name);
+		bury(req, &to->file, to->parent, to->name);
 	node_move(&fs->nodes, from->file.ino, to->parent, to->name);
 	names_note(&fs->names, from->parent, from->name, flags & RENAME_EXCHANGE ? to->file.ino : 0);
 	names_note(&fs->names, to->parent, to->name, from->file.ino);
@@ -615,6 +643,6 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	if (r == 0 && !is_renamed(fs, &from, &to))
 		r = rename_as_caller(req, from.dir, name, to.dir, newname, flags);
 	if (r == 0)
-		note_renamed(fs, &from, &to, flags);
+		note_renamed(req, &from, &to, flags);
 	reply(req, r);
 }

@@ -417,22 +417,33 @@ static bool is_removed(const struct fs *fs, const struct target *target, const c
 	return journal_before(0, now) && !now;
 }
 
+/* 0, -errno or LATER. */
+static int set(fuse_req_t req, uint64_t ino, const struct target *target, const char *name, const char *value,
+	       size_t size, int flags)
+{
+	enum attribute attribute = attribute_of(name);
+
+	if (attribute == ATTRIBUTE_HIDDEN)
+		return -EPERM;
+	if (attribute_concerns(attribute, target->st.st_mode))
+		return set_ours(req, ino, attribute, target, name, value, size, flags);
+	return change_store(req, ino, target, name, value, size, flags, false);
+}
+
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
 	SEGFS_CLEANUP(target_clear) struct target target = {.fd = -1};
-	enum attribute attribute = attribute_of(name);
-	int r = target_open(req, ino, attribute == ATTRIBUTE_OTHER && is_users(name), &target);
+	bool is_plain = attribute_of(name) == ATTRIBUTE_OTHER && is_users(name);
+	struct fs *fs = fs_of(req);
+	struct space_wait wait = {};
+	int r = target_open(req, ino, is_plain, &target);
 
 	if (r == 0 && flags & XATTR_CREATE)
-		flags = flags_of_first_time(fs_of(req), &target, name, flags);
-	if (r < 0)
-		;
-	else if (attribute == ATTRIBUTE_HIDDEN)
-		r = -EPERM;
-	else if (attribute_concerns(attribute, target.st.st_mode))
-		r = set_ours(req, ino, attribute, &target, name, value, size, flags);
-	else
-		r = change_store(req, ino, &target, name, value, size, flags, false);
+		flags = flags_of_first_time(fs, &target, name, flags);
+	if (r == 0)
+		do
+			r = set(req, ino, &target, name, value, size, flags);
+		while (space_again(fs, &wait, r));
 	if (r != LATER)
 		reply(req, r);
 }

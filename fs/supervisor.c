@@ -141,6 +141,15 @@ static void on_ready(struct supervisor *supervisor)
 	*supervisor->reason = '\0';
 }
 
+/* Of the worker that counted it; one before it may have. */
+static void note_obeyed(struct supervisor *supervisor)
+{
+	struct ledger_page *page = supervisor->ledger.page;
+
+	if (page->n_pin_words > 0)
+		page->n_pin_words--;
+}
+
 static void on_message(struct supervisor *supervisor, struct child *child, const struct link_message *message,
 		       int fd)
 {
@@ -167,9 +176,11 @@ static void on_message(struct supervisor *supervisor, struct child *child, const
 	case LINK_PIN:
 		if (fd >= 0)
 			pins_add(&supervisor->pins, message->value, steal_fd(&fd));
+		note_obeyed(supervisor);
 		break;
 	case LINK_UNPIN:
 		pins_remove(&supervisor->pins, message->value);
+		note_obeyed(supervisor);
 		break;
 	}
 	close_fd(&fd);
@@ -228,6 +239,7 @@ static void on_end(struct supervisor *supervisor)
 	bool was_of_use;
 
 	hear_last_words(supervisor);
+	supervisor->ledger.page->n_pin_words = 0; /* it may have counted one and not come to say it */
 	pins_review(&supervisor->pins, &supervisor->ledger);
 	was_of_use = (worker->ready && child_now_ns() - worker->ready_ns > USE_NS) ||
 		     watchdog_count_done(supervisor) != worker->n_done;

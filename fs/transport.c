@@ -216,6 +216,7 @@ static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
 	memcpy(&header, iov[0].iov_base, sizeof(header));
 	if (header.unique != 0) {
 		fault_reply();
+		journal_let_go();
 		order_reply(&fs->transport);
 	}
 	if (header.unique == 0 || header.unique != fs->transport.init_unique)

@@ -1,16 +1,19 @@
 """What a machine in trouble gives the daemon: no memory, no descriptors, a full or read-only store, a clock that jumps, thousands of
 segments open at once. Whoever asks gets an error that says so, and when the trouble is over all is as before."""
 
+import contextlib
 import errno
 import mmap
 import os
 import random
 import resource
+import signal
 import struct
 import subprocess
+import threading
 import unittest.mock
 
-from harness import MountTest, eventually, main, run
+from harness import Daemon, MountTest, eventually, main, run, unmount
 
 # What a lack of memory or of descriptors may look like.
 SCARCE = {errno.ENOMEM, errno.EMFILE}
@@ -161,6 +164,109 @@ class Full(Faults):
         for path in list(self.mnt.glob("i*")) + list(self.mnt.glob("d*")):
             path.rmdir() if path.is_dir() else path.unlink()
         (self.mnt / "last").write_bytes(b"well")
+
+    def fill(self):
+        """Until there can be no further file; how many there are."""
+        for i in range(300):
+            try:
+                (self.mnt / f"i{i}").touch()
+            except OSError as error:
+                self.assertEqual(error.errno, errno.ENOSPC)
+                return i
+        raise AssertionError("the store has not become full")
+
+    def test_the_place_of_a_file_removed_is_there_for_the_next(self):
+        n, new = self.fill(), self.mnt / "new"
+        tmpfile = self.has_tmpfile()
+        makers = [new.touch, new.mkdir, lambda: new.symlink_to("x"), lambda: os.mkfifo(new), lambda: os.link(self.mnt / "i0", new),
+                  lambda: os.close(os.open(self.mnt, os.O_TMPFILE | os.O_RDWR)) if tmpfile else new.touch()]
+        for i in range(40 * len(makers)):
+            (self.mnt / f"i{1 + i % (n - 1)}").unlink()
+            makers[i % len(makers)]()
+            if new.is_dir() and not new.is_symlink():
+                new.rmdir()
+            else:
+                new.unlink(missing_ok=True)
+            (self.mnt / f"i{1 + i % (n - 1)}").touch()
+
+    def has_tmpfile(self):
+        (self.mnt / "i0").unlink()
+        try:
+            os.close(os.open(self.mnt, os.O_TMPFILE | os.O_RDWR))
+            return True
+        except OSError as error:
+            self.assertEqual(error.errno, errno.EOPNOTSUPP)  # a libfuse before 3.17
+            return False
+        finally:
+            (self.mnt / "i0").touch()
+
+    def test_the_place_of_a_file_that_was_open_is_there_at_its_end(self):
+        self.fill()
+        for i in range(20):
+            path = self.mnt / f"i{i}"
+            file = open(path, "rb")
+            path.unlink()
+            with self.assertErrno(errno.ENOSPC):
+                path.touch()
+            file.close()
+            path.touch()
+
+    def touch_in_store(self, name):
+        with contextlib.suppress(OSError):
+            (self.store / name).touch()
+            return True
+        return False
+
+    def test_the_place_of_a_file_that_the_supervisor_keeps_is_there(self):
+        """It keeps those that were never opened, and ends them a moment after it is told."""
+        self.fill()
+        for i in range(5):
+            os.unlink(self.store / f"i{i}")
+            eventually(lambda: self.touch_in_store(f"s{i}"), what="the place of a file removed behind the mount")
+        for i in range(5):
+            (self.mnt / f"s{i}").stat()
+            self.daemon.process.send_signal(signal.SIGSTOP)
+            threading.Timer(0.03, self.daemon.process.send_signal, [signal.SIGCONT]).start()
+            (self.mnt / f"s{i}").unlink()
+            (self.mnt / f"s{i}").touch()
+
+    def test_the_memory_of_a_file_removed_is_there_for_the_next(self):
+        path, data = self.mnt / "x", b"x" * (900 << 10)
+        for i in range(300):
+            with open(path, "xb", buffering=0) as file:
+                if i % 3 == 0:
+                    os.posix_fallocate(file.fileno(), 0, len(data))
+                self.assertEqual(file.write(data), len(data))
+            path.unlink()
+
+    def test_a_worker_ends_while_the_store_is_full(self):
+        n = self.fill()
+        self.daemon.expect("the worker ended")
+        for _ in range(3):
+            os.kill(self.worker(), signal.SIGKILL)
+            self.assertEqual(len(os.listdir(self.mnt)), n)
+            with self.assertErrno(errno.ENOSPC):
+                (self.mnt / "new").touch()
+            (self.mnt / "i0").write_bytes(b"x")
+            self.assertEqual((self.mnt / "i0").read_bytes(), b"x")
+            (self.mnt / "i1").unlink()
+            (self.mnt / "i1").touch()
+
+    def test_a_full_store_is_mounted(self):
+        store, mnt = self.directory / "full", self.directory / "mnt-full"
+        store.mkdir()
+        mnt.mkdir()
+        run("mount", "-t", "tmpfs", "-o", "nr_inodes=20", "tmpfs", store)
+        self.addCleanup(unmount, store)
+        with self.assertErrno(errno.ENOSPC):
+            for i in range(20):
+                (store / f"i{i}").touch()
+        daemon = Daemon(store, mnt)
+        self.addCleanup(daemon.stop)
+        daemon.expect("warning: noting the mount on")
+        self.assertEqual(set(os.listdir(mnt)), set(os.listdir(store)))
+        (mnt / "i0").write_bytes(b"x")
+        self.assertEqual((store / "i0").read_bytes(), b"x")
 
     def test_a_store_made_read_only_is_erofs_and_recovers(self):
         path = self.mnt / "x"
