@@ -12,6 +12,7 @@
 #include "log.h"
 #include "mount.h"
 #include "options.h"
+#include "sentinel.h"
 #include "supervisor-internal.h"
 #include "transport.h"
 #include "util.h"
@@ -60,6 +61,14 @@ static int open_mount(struct supervisor *supervisor)
 	return r;
 }
 
+static void start_sentinel(const struct supervisor *supervisor)
+{
+	int r = sentinel_start(supervisor->control);
+
+	if (r < 0)
+		log_warning("nobody watches over the supervisor: %s", strerror(-r));
+}
+
 /* Every worker inherits the mask, so that the signals wait for the one who reads them. */
 static int open_signals(void)
 {
@@ -98,6 +107,8 @@ int supervisor_bring_up(struct supervisor *supervisor, int argc, char **argv)
 		r = open_ledger(supervisor);
 	if (r == 0)
 		r = open_mount(supervisor);
+	if (r == 0)
+		start_sentinel(supervisor);
 	if (r == 0)
 		r = child_program_init(&supervisor->program, supervisor->options, argc, argv);
 	return r;

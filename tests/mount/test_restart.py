@@ -25,6 +25,24 @@ PAUSE = float(os.environ.get("RESTART_PAUSE", "1"))  # so many times as long bet
 CLIENTS = 8
 
 
+# Makes, renames and removes files until that fails; says with which errno.
+CHURN = """
+import os, sys
+path = f"{sys.argv[1]}/{os.getpid()}"
+n = 0
+try:
+    while True:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR))
+        os.rename(path, path + "r")
+        os.unlink(path + "r")
+        n += 1
+        if n == 10:
+            print("works", flush=True)
+except OSError as error:
+    print(error.errno, flush=True)
+"""
+
+
 class RestartTest(MountTest):
     def setUp(self):
         super().setUp()
@@ -570,6 +588,22 @@ class Supervisor(RestartTest):
         worker = self.daemon.worker()
         self.daemon.kill()
         eventually(lambda: not threads_of(worker), what="the end of the worker")
+
+    def test_both_killed_while_many_wait_for_an_answer(self):
+        """The worker's watching thread then is often in the kernel, waiting for the directory that one of them holds."""
+        for _ in range(6):
+            clients = [self.start(CHURN, self.mnt) for _ in range(4)]
+            for client in clients:
+                self.assertEqual(client.stdout.readline(), "works\n")
+            time.sleep(0.1)
+            for pid in [self.daemon.process.pid, *self.daemon.workers()]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            ended = [client.stdout.readline() if select.select([client.stdout], [], [], 10)[0] else "waits" for client in clients]
+            self.daemon.kill()  # its umount -f would let them go
+            self.assertLessEqual(set(ended), {f"{errno.ECONNABORTED}\n", f"{errno.ENOTCONN}\n"})
+            self.daemon = Daemon(self.store, self.mnt)
+            self.addCleanup(self.daemon.stop)
 
     def test_both_killed_and_another_segfs(self):
         path = self.mnt / "x"
