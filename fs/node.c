@@ -99,17 +99,6 @@ static struct node_entry *insert(struct node_table *table, uint64_t ino, const s
 	return entry;
 }
 
-/* After a listing of a million files, say, when the kernel has forgotten them. */
-static void give_back_memory(struct node_table *table)
-{
-	unsigned n = HASH_COUNT(table->by_ino);
-
-	if (table->n_most < MANY || n > table->n_most / 2)
-		return;
-	table->n_most = n;
-	heap_give_back();
-}
-
 static void entry_free(struct node_table *table, struct node_entry *entry)
 {
 	HASH_DELETE(hh, table->by_ino, entry);
@@ -119,7 +108,6 @@ static void entry_free(struct node_table *table, struct node_entry *entry)
 	close_fd(&entry->node.pin);
 	free(entry->node.name);
 	free(entry);
-	give_back_memory(table);
 }
 
 static int insert_kept(struct node_table *table, uint64_t ino, const struct segfs_handle *handle,
@@ -359,6 +347,17 @@ static void end_opens(struct node_table *table, uint64_t ino)
 			ledger_open_free(table->ledger, open);
 }
 
+/* After a listing of a million files, say, when the kernel has forgotten them. */
+static void give_back_memory(struct node_table *table)
+{
+	unsigned n = HASH_COUNT(table->by_ino);
+
+	if (table->n_most < MANY || n > table->n_most / 2)
+		return;
+	table->n_most = n;
+	heap_give_back();
+}
+
 static void entry_take_out(struct node_table *table, struct node_entry *entry, struct node *ret_node)
 {
 	if (entry->node.n_opens > 0)
@@ -368,6 +367,7 @@ static void entry_take_out(struct node_table *table, struct node_entry *entry, s
 	ret_node->name = NULL;
 	entry->node.pin = -1;
 	entry_free(table, entry);
+	give_back_memory(table);
 }
 
 static uint32_t now_s(void)
