@@ -23,6 +23,9 @@
 /* Those of space_settle(). */
 #define SETTLE_MAX 8
 
+/* Threads that never wait. */
+#define AWAKE 2
+
 /* Bytes: by the time that so much has been written, what was on its way has come. */
 #define ENOUGH (64 << 20)
 
@@ -99,11 +102,16 @@ static bool has_removed(struct fs *fs, pid_t pid)
 	return found;
 }
 
-static void rest(unsigned n)
+/* False: too many rest already. */
+static bool rest(struct fs *fs, unsigned n)
 {
 	struct timespec pause = {.tv_nsec = MIN((long)FIRST_PAUSE_NS << MIN(n, 10u), LAST_PAUSE_NS)};
+	bool may = fs->space.n_waiting++ < MAX(fs->options.threads, AWAKE + 1) - AWAKE;
 
-	nanosleep(&pause, NULL);
+	if (may)
+		nanosleep(&pause, NULL);
+	fs->space.n_waiting--;
+	return may;
 }
 
 /* What came while the attempt was made it may not have found. That a file was closed may not be known yet. */
@@ -115,7 +123,8 @@ bool space_again(struct fs *fs, struct space_wait *wait, int r)
 		return false;
 	if (wait->n >= (awaited ? ATTEMPTS_MAX : DOUBTS_MAX))
 		return false;
-	rest(wait->n++);
+	if (!rest(fs, wait->n++))
+		return false;
 	wait->was_last = !is_on_its_way(fs);
 	return true;
 }
@@ -133,5 +142,6 @@ void space_settle(struct fs *fs, pid_t pid)
 		return;
 	for (unsigned n = 0; n < SETTLE_MAX && (has_removed(fs, pid) || is_held_by_us(fs)) && is_short(fs);
 	     n++)
-		rest(n);
+		if (!rest(fs, n))
+			return;
 }

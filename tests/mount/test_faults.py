@@ -8,15 +8,30 @@ import os
 import random
 import resource
 import signal
+import statistics
 import struct
 import subprocess
 import threading
+import time
 import unittest.mock
 
 from harness import Daemon, MountTest, eventually, main, run, unmount
 
 # What a lack of memory or of descriptors may look like.
 SCARCE = {errno.ENOMEM, errno.EMFILE}
+
+
+# Holds on to a file that it has removed, and wants memory that never was there.
+WAIT_IN_VAIN = """
+import contextlib, os, sys
+while True:
+    held = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR)
+    os.unlink(sys.argv[1])
+    print("waits", flush=True)
+    with contextlib.suppress(OSError):
+        os.posix_fallocate(held, 0, 1 << 30)
+    os.close(held)
+"""
 
 
 class Faults(MountTest):
@@ -229,6 +244,16 @@ class Full(Faults):
             threading.Timer(0.03, self.daemon.process.send_signal, [signal.SIGCONT]).start()
             (self.mnt / f"s{i}").unlink()
             (self.mnt / f"s{i}").touch()
+
+    def test_others_are_served_while_many_wait_in_vain(self):
+        for i in range(12):
+            self.assertEqual(self.start(WAIT_IN_VAIN, self.mnt / f"x{i}").stdout.readline(), "waits\n")
+        took = []
+        for i in range(100):
+            begin = time.monotonic()
+            self.assertFalse((self.mnt / f"none{i}").exists())
+            took.append(time.monotonic() - begin)
+        self.assertLess(statistics.median(took), 0.01)
 
     def test_the_memory_of_a_file_removed_is_there_for_the_next(self):
         path, data = self.mnt / "x", b"x" * (900 << 10)
