@@ -31,8 +31,9 @@ void passthrough_init(struct passthrough *passthrough, int fuse_fd, struct ledge
 
 /*
  * Is passthrough to be had on this connection, for files of this store? Tried with a file without a
- * name, the store's if it has room for one. 0, or -errno: -EPERM means a process without CAP_SYS_ADMIN in the initial user namespace. An id that
- * a killed worker has got and not noted, or was about to close, which would keep its file for ever, is ended.
+ * name, the store's if it has room for one. 0, or -errno: -EPERM means a process without CAP_SYS_ADMIN in the
+ * initial user namespace. An id that a killed worker has got and not noted, or was about to close, which
+ * would keep its file for ever, is ended.
  */
 int passthrough_probe(struct passthrough *passthrough, const struct segfs_store *store);
 
