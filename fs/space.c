@@ -36,8 +36,10 @@ void space_init(struct space *space)
 
 void space_start(struct fs *fs)
 {
-	if (fs->ledger.page->n_workers > 1)
-		fs->space.unknown_until_ms = fs->space.awaited_until_ms = fresh_now_ms() + AWAITED_MS;
+	if (fs->ledger.page->n_workers == 1)
+		return;
+	space_note_close(fs);
+	fs->space.unknown_until_ms = fs->space.awaited_until_ms;
 }
 
 void space_note_close(struct fs *fs)
