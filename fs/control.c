@@ -85,7 +85,7 @@ static int search(struct fs *fs, int dir_fd, uid_t owner, bool create)
 	return dir;
 }
 
-int control_open(struct fs *fs, int dir_fd, int fd)
+static int open_page(struct fs *fs, int dir_fd, int fd)
 {
 	SEGFS_CLOSE int dir = -1;
 	struct segfs_subject subject;
@@ -107,6 +107,17 @@ int control_open(struct fs *fs, int dir_fd, int fd)
 			return page == -ENOENT ? -EROFS : page;
 	}
 	return segfs_control_page_open(dir, &subject, O_RDWR);
+}
+
+int control_open(struct fs *fs, int dir_fd, int fd)
+{
+	struct space_wait wait = {};
+	int page;
+
+	do
+		page = open_page(fs, dir_fd, fd);
+	while (space_again(fs, &wait, page));
+	return page;
 }
 
 int control_find(struct fs *fs, int dir_fd, int fd)

@@ -32,8 +32,14 @@ static int grow_reserved(fuse_req_t req, uint64_t ino, off_t from, off_t to)
 {
 	SEGFS_CLOSE int fd = op_open_node(fs_of(req), ino, O_RDWR);
 	AS_CALLER int r = caller_become(req);
+	struct space_wait wait = {};
 
-	return MIN(fd, r) < 0 ? MIN(fd, r) : segfs_huge_reserve(fd, from, to);
+	if (MIN(fd, r) < 0)
+		return MIN(fd, r);
+	do
+		r = segfs_huge_reserve(fd, from, to);
+	while (space_again(fs_of(req), &wait, r));
+	return r;
 }
 
 static int resize_as_caller(fuse_req_t req, int fd, off_t to)

@@ -256,13 +256,28 @@ class Full(Faults):
         self.assertLess(statistics.median(took), 0.01)
 
     def test_the_memory_of_a_file_removed_is_there_for_the_next(self):
-        path, data = self.mnt / "x", b"x" * (900 << 10)
-        for i in range(300):
+        data = b"x" * (900 << 10)
+
+        def write(path):
             with open(path, "xb", buffering=0) as file:
-                if i % 3 == 0:
-                    os.posix_fallocate(file.fileno(), 0, len(data))
                 self.assertEqual(file.write(data), len(data))
-            path.unlink()
+
+        def reserve(path):
+            with open(path, "xb") as file:
+                os.posix_fallocate(file.fileno(), 0, len(data))
+
+        def describe(path):
+            path.touch(exist_ok=False)
+            os.setxattr(path, "user.shm.shape", b"%d" % len(data))
+            os.setxattr(path, "user.shm.dtype", b"|u1")
+
+        def grow(path):
+            path.touch(exist_ok=False)
+            os.truncate(path, len(data))
+
+        for i in range(400):
+            (write, reserve, describe, grow)[i % 4](self.mnt / "x")
+            (self.mnt / "x").unlink()
 
     def test_a_worker_ends_while_the_store_is_full(self):
         n = self.fill()
@@ -306,6 +321,12 @@ class Full(Faults):
                 call()
         run("mount", "-o", "remount,rw", self.store)
         self.check_all_is_well()
+
+
+class FullReserved(Full):
+    """What grows gets its memory at once, or ENOSPC."""
+
+    options = ("-o", "reserve")
 
 
 if __name__ == "__main__":
