@@ -49,6 +49,7 @@ void journal_enter(struct ledger *ledger)
 {
 	hand.ledger = ledger;
 	hand.own = ledger->page ? find_slot(ledger->page) : NULL;
+	hand.slot = NULL;
 }
 
 /* The slot of an earlier worker that had this request in hand. */

@@ -347,6 +347,11 @@ class Held(RestartTest):
             self.assertEqual(process.stdout.readline(), "b'2\\n'\n")
         self.assertEqual(os.read(seen, 100), b"2\n")
 
+    def at_rest(self, supervisor):
+        """How many descriptors it has, once it has that of its worker's canary."""
+        eventually(lambda: any("[pidfd]" in os.readlink(fd) for fd in supervisor.iterdir()), what="the canary")
+        return len(os.listdir(supervisor))
+
     def test_what_is_let_go_while_the_supervisor_is_far_behind(self):
         """Directories that are removed and open are kept by it; when they are closed, it does not read what it is told."""
         supervisor = pathlib.Path(f"/proc/{self.daemon.process.pid}/fd")
@@ -369,7 +374,7 @@ class Held(RestartTest):
     def test_what_is_let_go_while_the_supervisor_now_and_then_stands_still(self):
         """Anywhere on its way, with directories being removed faster than it can be told of when it stands."""
         supervisor = pathlib.Path(f"/proc/{self.daemon.process.pid}/fd")
-        before = len(os.listdir(supervisor))
+        before = self.at_rest(supervisor)
         makers = [self.start("import os, sys\nwhile not os.path.exists(sys.argv[1] + '.end'):\n"
                              "    os.mkdir(sys.argv[1])\n    os.rmdir(sys.argv[1])\n", self.mnt / name) for name in "ab"]
         for _ in range(30):
