@@ -311,7 +311,8 @@ class Full(Faults):
     def test_a_store_made_read_only_is_erofs_and_recovers(self):
         path = self.mnt / "x"
         path.write_bytes(b"x")
-        run("mount", "-o", "remount,ro", self.store)
+        # Busy as long as the kernel has not let go of what was open to be written, which is a moment after close(2).
+        eventually(lambda: subprocess.run(["mount", "-o", "remount,ro", self.store], stderr=subprocess.DEVNULL).returncode == 0, what="the remount")
         self.addCleanup(subprocess.run, ["mount", "-o", "remount,rw", self.store])
         self.assertEqual(path.read_bytes(), b"x")
         calls = [lambda: (self.mnt / "y").touch(), path.unlink, lambda: path.chmod(0o600), lambda: os.truncate(path, 0),
