@@ -235,7 +235,6 @@ static void forget_node(struct fs *fs, uint64_t ino, uint64_t n)
 
 static void forget(struct fs *fs, uint64_t ino, uint64_t n)
 {
-	journal_let_go();
 	if (view_is(ino))
 		passthrough_close(&fs->passthrough, view_forget(&fs->views, ino, n));
 	else
@@ -244,12 +243,14 @@ static void forget(struct fs *fs, uint64_t ino, uint64_t n)
 
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
 {
+	journal_let_go();
 	forget(fs_of(req), ino, nlookup);
 	fuse_reply_none(req);
 }
 
 void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
+	journal_let_go();
 	for (size_t i = 0; i < count; i++)
 		forget(fs_of(req), forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
