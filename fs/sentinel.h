@@ -12,7 +12,8 @@
 
 /*
  * Begin one that watches over the calling process, which has no other thread. `control`: of
- * mount_open_control(); -1: there is none, then. It is no child, holds no descriptor but its own two, and
- * keeps no signal from anybody. 0 or -errno.
+ * mount_open_control(); -1: there is none, then. It is nobody's child here, so that nobody has to wait for
+ * it; it holds no descriptor but its own two, and has blocked the signals that the supervisor has. Should
+ * somebody kill it, no other is begun. 0 or -errno.
  */
 int sentinel_start(int control);

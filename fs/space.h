@@ -9,7 +9,7 @@
  * once shall find it: so an attempt that finds none is made again while some is on its way.
  *
  * Who holds on to a removed file makes others wait in vain, 100 ms for each time that one is removed. So that
- * nobody can keep all threads busy in this way, two of them never wait.
+ * nobody can keep all threads busy in this way, two of them never wait (one, with -o threads=2).
  */
 #include <pthread.h>
 #include <stdatomic.h>

@@ -141,7 +141,7 @@ static void on_ready(struct supervisor *supervisor)
 	*supervisor->reason = '\0';
 }
 
-/* Of the worker that counted it; one before it may have. */
+/* What a worker before the present one had counted is no longer (on_end()). */
 static void note_obeyed(struct supervisor *supervisor)
 {
 	struct ledger_page *page = supervisor->ledger.page;
