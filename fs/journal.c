@@ -75,8 +75,10 @@ bool journal_begin(uint64_t unique)
 		hand.ledger->page->n_resent++;
 		hand.slot = find_earlier(hand.unique) ?: hand.own;
 	}
-	if (hand.slot != hand.own)
+	if (hand.slot != hand.own) {
+		hand.slot->stage &= ~LETS_GO; /* the earlier worker did, and its answer never came */
 		return hand.slot->n_crashes < CRASHES_MAX;
+	}
 	hand.own->stage = 0;
 	hand.own->n_crashes = 0;
 	hand.own->unique = hand.unique;
