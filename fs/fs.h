@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "backoff.h"
 #include "census.h"
 #include "events.h"
 #include "names.h"
@@ -60,6 +61,7 @@ struct fs {
 	struct watch watch;
 	struct slow_lane slow_lane;
 	struct space space;
+	struct backoff backoff;
 	struct reaper reaper;
 	struct promoter promoter;
 	struct sweep sweep;

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <sys/statvfs.h>
-#include <time.h>
 
 #include "fresh.h"
 #include "fs.h"
@@ -11,20 +10,11 @@
 #include "util.h"
 
 /* So long after a removal, or a last close, space is awaited. */
-#define AWAITED_MS 100
+#define AWAITED_MS BACKOFF_MS
 
-/* Between attempts: it takes as long as a request, where nothing else runs. */
-#define FIRST_PAUSE_NS 100000
-#define LAST_PAUSE_NS  6400000
-#define ATTEMPTS_MAX   22 /* about AWAITED_MS */
-
-#define DOUBTS_MAX 4 /* and where no space is awaited, but some may come */
-
-/* Those of space_settle(). */
+/* Pauses where no space is awaited, but some may come; and those of space_settle(). */
+#define DOUBTS_MAX 4
 #define SETTLE_MAX 8
-
-/* Threads that never wait. */
-#define AWAKE 2
 
 /* Bytes: by the time that so much has been written, what was on its way has come. */
 #define ENOUGH (64 << 20)
@@ -104,18 +94,6 @@ static bool has_removed(struct fs *fs, pid_t pid)
 	return found;
 }
 
-/* False: too many rest already. */
-static bool rest(struct fs *fs, unsigned n)
-{
-	struct timespec pause = {.tv_nsec = MIN((long)FIRST_PAUSE_NS << MIN(n, 10u), LAST_PAUSE_NS)};
-	bool may = fs->space.n_waiting++ < MAX(fs->options.threads, AWAKE + 1) - AWAKE;
-
-	if (may)
-		nanosleep(&pause, NULL);
-	fs->space.n_waiting--;
-	return may;
-}
-
 /* What came while the attempt was made it may not have found. That a file was closed may not be known yet. */
 bool space_again(struct fs *fs, struct space_wait *wait, int r)
 {
@@ -123,9 +101,9 @@ bool space_again(struct fs *fs, struct space_wait *wait, int r)
 
 	if ((r != -ENOSPC && r != -EDQUOT) || wait->was_last || (!awaited && !is_on_its_way(fs)))
 		return false;
-	if (wait->n >= (awaited ? ATTEMPTS_MAX : DOUBTS_MAX))
+	if (wait->n >= (awaited ? BACKOFF_MAX : DOUBTS_MAX))
 		return false;
-	if (!rest(fs, wait->n++))
+	if (!backoff_pause(fs, wait->n++))
 		return false;
 	wait->was_last = !is_on_its_way(fs);
 	return true;
@@ -144,6 +122,6 @@ void space_settle(struct fs *fs, pid_t pid)
 		return;
 	for (unsigned n = 0; n < SETTLE_MAX && (has_removed(fs, pid) || is_held_by_us(fs)) && is_short(fs);
 	     n++)
-		if (!rest(fs, n))
+		if (!backoff_pause(fs, n))
 			return;
 }

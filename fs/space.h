@@ -8,8 +8,8 @@
  * worker's, the supervisor's and that of the backing id. Whoever makes room in a full store and uses it at
  * once shall find it: so an attempt that finds none is made again while some is on its way.
  *
- * Who holds on to a removed file makes others wait in vain, 100 ms for each time that one is removed. So that
- * nobody can keep all threads busy in this way, two of them never wait (one, with -o threads=2).
+ * Who holds on to a removed file makes others wait in vain, 100 ms for each time that one is removed
+ * (backoff.h).
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,7 +22,6 @@ struct fs;
 struct space {
 	_Atomic int64_t awaited_until_ms; /* of CLOCK_MONOTONIC */
 	int64_t unknown_until_ms;	  /* an earlier worker has left files that this one does not count */
-	_Atomic unsigned n_waiting;	  /* threads */
 
 	pthread_mutex_t lock; /* protects what follows */
 	/* The last removals, by whom and of what; the kernel may since have forgotten it. */
