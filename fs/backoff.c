@@ -23,3 +23,8 @@ bool backoff_pause(struct fs *fs, unsigned n)
 	fs->backoff.n_pausing--;
 	return may;
 }
+
+bool backoff_again(struct fs *fs, unsigned *n)
+{
+	return *n < BACKOFF_MAX && backoff_pause(fs, (*n)++);
+}

@@ -21,3 +21,6 @@ struct backoff {
 /* The n-th pause, from 0, each twice as long as the one before up to 6.4 ms. False, at once, where too many
  * threads pause already. Without locks. */
 bool backoff_pause(struct fs *fs, unsigned n);
+
+/* After an attempt in vain, with a count that begins at 0: true, after a pause, as long as there are any. */
+bool backoff_again(struct fs *fs, unsigned *n);

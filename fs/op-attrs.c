@@ -103,8 +103,6 @@ static int set_as_caller(fuse_req_t req, int fd, const struct stat *attr, int to
 /* What decides who may do what. */
 #define RIGHTS (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)
 
-#define WRITE_BITS 0222
-
 /* A sealed segment gets no write bits. */
 static bool is_refused(int fd, const struct stat *attr, int to_set)
 {

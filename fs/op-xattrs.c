@@ -304,9 +304,7 @@ static int seal(fuse_req_t req, uint64_t ino, const struct target *target)
 
 	if (uid != 0 && uid != target->st.st_uid)
 		return -EPERM;
-	pthread_mutex_lock(&fs->rights_lock);
-	r = seal_set(fs, ino, target->fd, &target->st);
-	pthread_mutex_unlock(&fs->rights_lock);
+	r = seal_set(fs, ino, target->fd);
 	fresh_refresh(fs, ino); /* the kernel has the mode that it was */
 	return r;
 }

@@ -3,16 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <time.h>
+#include <sys/stat.h>
 
+#include "fault.h"
 #include "note.h"
 #include "util.h"
 
 #define SEAL_NOTE NOTE_PREFIX "sealed"
-
-/* Other threads of this process open files for an instant. */
-#define LEASE_TRIES    10
-#define LEASE_PAUSE_NS 2000000
 
 bool seal_holds(int fd, ino_t ino)
 {
@@ -21,44 +18,63 @@ bool seal_holds(int fd, ino_t ino)
 	return note_read(fd, SEAL_NOTE, ino, text) >= 0;
 }
 
-/* The kernel grants a lease to read only where nobody has the file open, or mapped, to write. */
-static bool has_writer(int fd)
+/*
+ * The kernel grants a lease to read only where nobody has the file open, or mapped, to write: in the store too.
+ * `fd` is open for reading, with a lease from here on.
+ */
+static bool has_writer(struct fs *fs, uint64_t ino, int fd)
 {
-	const struct timespec pause = {.tv_nsec = LEASE_PAUSE_NS};
-
-	for (int i = 0; i < LEASE_TRIES; i++) {
-		if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
-			return false;
-		nanosleep(&pause, NULL);
-	}
-	return true;
-}
-
-/* `fd` is open for reading, with a lease from here on. */
-static int seal_unwritten(struct fs *fs, uint64_t ino, int fd, const struct stat *st)
-{
-	if (node_has_writers(&fs->nodes, ino) || has_writer(fd))
-		return -EBUSY;
-	return fchmod(fd, st->st_mode & 07555) < 0 ? -errno : 0;
+	return node_has_writers(&fs->nodes, ino) || fcntl(fd, F_SETLEASE, F_RDLCK) < 0;
 }
 
 /*
  * The note comes first: whoever opens for writing is counted first and then looks for it (op_open()), so one
  * of the two sees the other.
  */
-int seal_set(struct fs *fs, uint64_t ino, int fd, const struct stat *st)
+static int seal_noted(struct fs *fs, uint64_t ino, int fd, int open_fd, const struct stat *st)
 {
-	SEGFS_CLOSE int open_fd = segfs_store_reopen(&fs->store, fd, O_RDONLY);
-	int r = open_fd;
+	int r = note_write(fd, SEAL_NOTE, st->st_ino, "1");
 
-	if (seal_holds(fd, st->st_ino))
-		return 0;
-	if (r >= 0)
-		r = note_write(fd, SEAL_NOTE, st->st_ino, "1");
 	if (r < 0)
 		return r;
-	r = seal_unwritten(fs, ino, open_fd, st);
+	fault_at("SEAL");
+	if (has_writer(fs, ino, open_fd))
+		r = -EBUSY;
+	else if (fchmod(open_fd, st->st_mode & 07777 & ~WRITE_BITS) < 0)
+		r = -errno;
 	if (r < 0)
 		note_remove(fd, SEAL_NOTE);
+	return r;
+}
+
+/* Noted, but with write bits, it is the work of a worker that did not come to the end of it. */
+static int seal(struct fs *fs, uint64_t ino, int fd)
+{
+	SEGFS_CLOSE int open_fd = segfs_store_reopen(&fs->store, fd, O_RDONLY | O_NONBLOCK);
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!(st.st_mode & WRITE_BITS) && seal_holds(fd, st.st_ino))
+		return 0;
+	if (open_fd < 0)
+		return open_fd;
+	return has_writer(fs, ino, open_fd) ? -EBUSY : seal_noted(fs, ino, fd, open_fd, &st);
+}
+
+/*
+ * That a writer has closed the file is told by a request of its own, which another thread may have in hand; and
+ * other threads of this process open files for an instant.
+ */
+int seal_set(struct fs *fs, uint64_t ino, int fd)
+{
+	unsigned n = 0;
+	int r;
+
+	do {
+		pthread_mutex_lock(&fs->rights_lock);
+		r = seal(fs, ino, fd);
+		pthread_mutex_unlock(&fs->rights_lock);
+	} while ((r == -EBUSY || r == -EAGAIN) && backoff_again(fs, &n));
 	return r;
 }

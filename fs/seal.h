@@ -8,11 +8,14 @@
  */
 #include "fs.h"
 
+/* Of a file's mode. */
+#define WRITE_BITS 0222
+
 /* Is the open file sealed? Call as root. */
 bool seal_holds(int fd, ino_t ino);
 
 /*
- * Seal the segment `fd` of a node (O_PATH, `st` its state). 0, -EBUSY while anybody has it open or mapped for
- * writing, or -errno. Call as root, with the rights lock held.
+ * Seal the segment `fd` of a node (O_PATH). 0, -EBUSY after some 100 ms in which somebody had it open or mapped
+ * for writing, or -errno. Call as root, without the rights lock.
  */
-int seal_set(struct fs *fs, uint64_t ino, int fd, const struct stat *st);
+int seal_set(struct fs *fs, uint64_t ino, int fd);

@@ -189,6 +189,21 @@ class Unanswered(CrashTest):
         self.assertEqual(client.stdout.readline(), "set\n")
 
 
+class Sealed(CrashTest):
+    """Whenever a segment is noted as sealed and can still be written, the worker ends."""
+
+    options = ("-o", "fault=.SEAL")
+
+    def test_what_is_begun_is_completed(self):
+        path = self.mnt / "x"
+        path.write_bytes(b"x")
+        os.setxattr(path, "user.shm.sealed", b"1")
+        self.assertEqual(int(self.status()["Restarts"]), 1)
+        self.assertEqual((os.getxattr(path, "user.shm.sealed"), path.stat().st_mode & 0o777), (b"1", 0o444))
+        with self.assertErrno(errno.EPERM):
+            open(path, "r+b")
+
+
 class Forgotten(CrashTest):
     """Whenever a file is about to be let go, the worker ends."""
 

@@ -208,6 +208,20 @@ class Sealing(SizeTest):
         self.seal(path)
         self.check_sealed(path)
 
+    def test_who_has_closed_it_is_no_writer(self):
+        """The kernel tells of a close by a request of its own, which may be handled after the one that seals."""
+        code = """
+import os, sys
+for _ in range(300):
+    with open(sys.argv[1], "wb") as file:
+        file.write(b"x")
+    os.setxattr(sys.argv[1], "user.shm.sealed", b"1")
+    os.unlink(sys.argv[1])
+print("sealed")
+"""
+        for process in [self.start(code, self.mnt / f"of-{i}") for i in range(4)]:
+            self.assertEqual(process.stdout.readline(), "sealed\n")
+
     def test_readers_stay_and_come(self):
         path = self.segment()
         reader = self.reader(path)
