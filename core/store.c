@@ -180,17 +180,12 @@ ssize_t segfs_store_getxattr(const struct segfs_store *store, int fd, const char
 
 int segfs_store_reopen(const struct segfs_store *store, int fd, int flags)
 {
-	unsigned n_waits = 0;
 	char name[16];
 	int opened;
 
 	snprintf(name, sizeof(name), "%d", fd);
-	do {
-		opened = openat(store->proc_fd, name, (flags & ~O_NOFOLLOW) | O_CLOEXEC);
-		if (opened < 0)
-			opened = -errno;
-	} while (segfs_store_await_lease(opened, &n_waits));
-	return opened;
+	opened = openat(store->proc_fd, name, (flags & ~O_NOFOLLOW) | O_CLOEXEC);
+	return opened < 0 ? -errno : opened;
 }
 
 bool segfs_store_await_lease(int r, unsigned *n_waits)

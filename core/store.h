@@ -59,7 +59,7 @@ int segfs_store_open_handle(const struct segfs_store *store, const struct segfs_
 
 /*
  * Open once more, with the caller's present credentials and these flags, the file that `fd` (O_PATH) refers
- * to. Waits as segfs_store_await_lease() does. A descriptor or -errno of open(2).
+ * to. A descriptor or -errno of open(2).
  */
 int segfs_store_reopen(const struct segfs_store *store, int fd, int flags);
 

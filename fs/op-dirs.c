@@ -16,7 +16,7 @@ static int open_as_caller(fuse_req_t req, int fd)
 {
 	AS_CALLER int r = caller_become(req);
 
-	return r < 0 ? r : segfs_store_reopen(&fs_of(req)->store, fd, O_RDONLY | O_DIRECTORY);
+	return r < 0 ? r : op_reopen(fs_of(req), fd, O_RDONLY | O_DIRECTORY);
 }
 
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

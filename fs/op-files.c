@@ -47,14 +47,26 @@ static int try_open_as_caller(fuse_req_t req, int fd, const struct stat *st, int
 		return faccessat(fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) < 0 ? -errno : 0;
 	if (!(flags & BEYOND_READING))
 		return faccessat(fd, "", R_OK, AT_EMPTY_PATH | AT_EACCESS) < 0 ? -errno : 0;
-	opened = segfs_store_reopen(&fs_of(req)->store, fd,
-				    (flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC)) | O_NONBLOCK);
+	opened = op_reopen(fs_of(req), fd, flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC));
 	return MIN(opened, 0);
 }
 
 static struct node_use use_of_request(int flags)
 {
 	return (struct node_use){.unique = journal_unique(), .writes = writes(flags)};
+}
+
+/* The file is opened without a lock held: that may have to wait for a lease, and who has the lease may want
+ * the lock. */
+static int use_backing(struct fs *fs, uint64_t ino, struct node_use *use)
+{
+	SEGFS_CLOSE int fd = -1;
+	int id = node_use_backing(&fs->nodes, ino, use);
+
+	if (id != 0)
+		return id;
+	fd = op_open_node(fs, ino, O_RDONLY);
+	return fd < 0 ? fd : passthrough_open(&fs->passthrough, &fs->nodes, ino, fd, use);
 }
 
 /*
@@ -65,7 +77,7 @@ static struct node_use use_of_request(int flags)
 static int take_up(fuse_req_t req, uint64_t ino, int fd, const struct stat *before, struct node_use *use)
 {
 	struct fs *fs = fs_of(req);
-	int id = passthrough_open(&fs->passthrough, &fs->store, &fs->nodes, ino, use);
+	int id = use_backing(fs, ino, use);
 	struct stat st;
 	int r = 0;
 
@@ -191,8 +203,9 @@ static int create_as_caller(fuse_req_t req, int dir, const char *name, mode_t mo
 			    bool *ret_is_new)
 {
 	AS_CALLER int r = caller_become(req);
+	struct fs *fs = fs_of(req);
 	struct space_wait wait = {};
-	unsigned n_waits = 0;
+	unsigned n = 0;
 	int fd;
 
 	if (r < 0)
@@ -205,7 +218,7 @@ static int create_as_caller(fuse_req_t req, int dir, const char *name, mode_t mo
 			fd = openat(dir, name, flags & ~O_TRUNC, mode);
 		if (fd < 0)
 			fd = -errno;
-	} while (segfs_store_await_lease(fd, &n_waits) || space_again(fs_of(req), &wait, fd));
+	} while ((fd == -EAGAIN && backoff_again(fs, &n)) || space_again(fs, &wait, fd));
 	return fd;
 }
 

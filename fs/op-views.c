@@ -32,7 +32,7 @@ static int open_as_caller(fuse_req_t req, int fd, int flags)
 {
 	AS_CALLER int r = caller_become(req);
 
-	return r < 0 ? r : segfs_store_reopen(&fs_of(req)->store, fd, O_RDONLY | O_NONBLOCK | flags);
+	return r < 0 ? r : op_reopen(fs_of(req), fd, O_RDONLY | flags);
 }
 
 /* Is it made by looking at files, or for everybody? */

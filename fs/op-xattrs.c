@@ -181,7 +181,7 @@ static int reopen_to_read(fuse_req_t req, const struct target *target)
 {
 	AS_CALLER int r = caller_become_before(req, &target->st);
 
-	return r < 0 ? r : segfs_store_reopen(&fs_of(req)->store, target->fd, O_RDONLY | O_NONBLOCK);
+	return r < 0 ? r : op_reopen(fs_of(req), target->fd, O_RDONLY);
 }
 
 /* The right to read the file is the right to read what it is. The descriptor is readable then. */
@@ -443,7 +443,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 			r = set(req, ino, &target, name, value, size, flags);
 		while (space_again(fs, &wait, r));
 	if (r != LATER)
-		reply(req, r);
+		reply(req, r == -EAGAIN ? -EBUSY : r); /* of EAGAIN the kernel makes EOPNOTSUPP */
 }
 
 /*

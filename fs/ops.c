@@ -21,6 +21,28 @@ static bool is_component(const char *name)
 	return *name && !strchr(name, '/') && strcmp(name, ".") && strcmp(name, "..");
 }
 
+int op_open_node(struct fs *fs, uint64_t ino, int flags)
+{
+	unsigned n = 0;
+	int fd;
+
+	do
+		fd = node_open(&fs->nodes, &fs->store, ino, flags | (flags & O_PATH ? 0 : O_NONBLOCK));
+	while (fd == -EAGAIN && backoff_again(fs, &n));
+	return fd;
+}
+
+int op_reopen(struct fs *fs, int fd, int flags)
+{
+	unsigned n = 0;
+	int opened;
+
+	do
+		opened = segfs_store_reopen(&fs->store, fd, flags | O_NONBLOCK);
+	while (opened == -EAGAIN && backoff_again(fs, &n));
+	return opened;
+}
+
 int op_open_directory(fuse_req_t req, uint64_t ino, const char *name)
 {
 	int r;

@@ -124,31 +124,11 @@ static int register_node(struct passthrough *passthrough, struct node_table *nod
 	return node_use_backing(nodes, ino, use);
 }
 
-/* (Open for writing, the id would keep the store's file from being run: ETXTBSY.) */
-static int open_backing(struct node_table *nodes, const struct segfs_store *store, uint64_t ino)
+int passthrough_open(struct passthrough *passthrough, struct node_table *nodes, uint64_t ino, int fd,
+		     struct node_use *use)
 {
-	unsigned n_waits = 0;
-	int fd;
+	int id;
 
-	do
-		fd = node_open(nodes, store, ino, O_RDONLY | O_NONBLOCK);
-	while (segfs_store_await_lease(fd, &n_waits));
-	return fd;
-}
-
-/* The file is opened before the lock is taken: that may have to wait for a lease, and who has the lease may
- * want the lock. */
-int passthrough_open(struct passthrough *passthrough, const struct segfs_store *store,
-		     struct node_table *nodes, uint64_t ino, struct node_use *use)
-{
-	SEGFS_CLOSE int fd = -1;
-	int id = node_use_backing(nodes, ino, use);
-
-	if (id != 0)
-		return id;
-	fd = open_backing(nodes, store, ino);
-	if (fd < 0)
-		return fd;
 	pthread_mutex_lock(&passthrough->lock);
 	id = register_node(passthrough, nodes, ino, fd, use);
 	pthread_mutex_unlock(&passthrough->lock);

@@ -200,7 +200,7 @@ static int promote_all(struct fs *fs, const struct segfs_handle *handle)
 		fd = open_segment(fs, handle);
 	while (segfs_store_await_lease(fd, &n_waits));
 	if (fd < 0)
-		return fd;
+		return fd == -EAGAIN ? -EBUSY : fd; /* as op_setxattr() */
 	do
 		r = segfs_huge_promote(fd, 1, ASKED_SLICE_NS, &at, &count);
 	while (r > 0 && !fs->promoter.stop);

@@ -76,7 +76,7 @@ static int open_as_caller(fuse_req_t req, int fd)
 {
 	AS_CALLER int r = caller_become(req);
 
-	return r < 0 ? r : segfs_store_reopen(&fs_of(req)->store, fd, O_WRONLY | O_NONBLOCK);
+	return r < 0 ? r : op_reopen(fs_of(req), fd, O_WRONLY);
 }
 
 int resize_to_empty(fuse_req_t req, uint64_t ino, int fd, bool asked)

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import pathlib
 import signal
@@ -395,6 +396,61 @@ class Behind(MountTest):
         (self.store / "prog").chmod(0o755)
         time.sleep(0.1)  # the daemon knows
         self.assertEqual(process.communicate("go\n")[0], "0\n")
+
+
+class Leases(MountTest):
+    """Somebody has a lease on the store's file, and does not give it back; the kernel breaks it after 45 s."""
+
+    def leased(self, kind, flags):
+        path = self.store / "leased"
+        path.write_bytes(bytes(4096))
+        fd = os.open(path, flags)
+        self.addCleanup(os.close, fd)
+        self.addCleanup(signal.signal, signal.SIGIO, signal.signal(signal.SIGIO, signal.SIG_IGN))
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, kind)
+        self.addCleanup(fcntl.fcntl, fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        return self.mnt / path.name
+
+    def check_attempts(self, path, expected, *attempts):
+        for attempt in attempts:
+            before = time.monotonic()
+            with self.assertErrno(expected):
+                attempt()
+            self.assertLess(time.monotonic() - before, 10)
+
+    def test_nothing_waits_for_who_has_it_alone(self):
+        path = self.leased(fcntl.F_WRLCK, os.O_RDWR)
+        self.check_attempts(path, errno.EAGAIN, lambda: open(path, "rb"), lambda: open(path, "r+b"), lambda: open(path, "wb"), lambda: os.truncate(path, 1),
+                            lambda: open(self.mnt / ".segfs/text/leased", "rb"))
+        for name, value in ("sealed", "1"), ("numa", "0"), ("huge", "1"), ("dtype", "<f4"), ("ring", "block capacity 2 dtype <f4"):
+            with self.subTest(name=name):
+                self.check_attempts(path, errno.EBUSY, lambda: os.setxattr(path, f"user.shm.{name}", value.encode()))
+
+    def test_nothing_waits_for_who_reads_it(self):
+        path = self.leased(fcntl.F_RDLCK, os.O_RDONLY)
+        self.check_attempts(path, errno.EAGAIN, lambda: open(path, "r+b"), lambda: open(path, "wb"), lambda: os.truncate(path, 1))
+        self.check_attempts(path, errno.EBUSY, lambda: os.setxattr(path, "user.shm.dtype", b"<f4"))
+        self.assertEqual(path.read_bytes(), bytes(4096))
+
+    def test_many_who_wait_leave_others_alone(self):
+        path = self.leased(fcntl.F_WRLCK, os.O_RDWR)
+        code = """
+import sys
+print("begins", flush=True)
+while True:
+    try:
+        open(sys.argv[1], "r+b")
+    except BlockingIOError:
+        pass
+"""
+        for process in [self.start(code, path) for _ in range(24)]:
+            self.assertEqual(process.stdout.readline(), "begins\n")
+        for i in range(20):
+            (self.store / f"other-{i}").touch()
+        before = time.monotonic()
+        for i in range(20):
+            (self.mnt / f"other-{i}").stat()
+        self.assertLess(time.monotonic() - before, 2)  # 20 times 0.3 s, if all threads wait
 
 
 if __name__ == "__main__":

@@ -129,7 +129,19 @@ static void *give_back(void *fd)
 	return NULL;
 }
 
-START_TEST(reopen_waits_for_a_lease_but_not_for_ever)
+/* The file of the store, or -errno. */
+static int await(int path)
+{
+	unsigned n_waits = 0;
+	int fd;
+
+	do
+		fd = segfs_store_reopen(&store, path, O_RDONLY | O_NONBLOCK);
+	while (segfs_store_await_lease(fd, &n_waits));
+	return fd;
+}
+
+START_TEST(a_lease_is_waited_for_but_not_for_ever)
 {
 	SEGFS_CLOSE int holder = -1, path = -1, again = -1;
 	pthread_t thread;
@@ -139,9 +151,9 @@ START_TEST(reopen_waits_for_a_lease_but_not_for_ever)
 	path = openat(store.root_fd, "a", O_PATH | O_CLOEXEC);
 	holder = segfs_store_reopen(&store, path, O_RDONLY);
 	ck_assert_int_eq(fcntl(holder, F_SETLEASE, F_WRLCK), 0);
-	ck_assert_int_eq(segfs_store_reopen(&store, path, O_RDONLY | O_NONBLOCK), -EAGAIN);
+	ck_assert_int_eq(await(path), -EAGAIN);
 	ck_assert_int_eq(pthread_create(&thread, NULL, give_back, &holder), 0);
-	again = segfs_store_reopen(&store, path, O_RDONLY | O_NONBLOCK);
+	again = await(path);
 	ck_assert_int_ge(again, 0);
 	pthread_join(thread, NULL);
 	unlinkat(store.root_fd, "a", 0);
@@ -213,7 +225,7 @@ static TCase *store_tests(void)
 	tcase_add_test(tests, handle_of_garbage_is_stale);
 	tcase_add_test(tests, handle_of_a_symlink_is_its_own);
 	tcase_add_test(tests, reopen_gives_another_open_file);
-	tcase_add_test(tests, reopen_waits_for_a_lease_but_not_for_ever);
+	tcase_add_test(tests, a_lease_is_waited_for_but_not_for_ever);
 	tcase_add_test(tests, fd_path_reaches_attributes_of_a_path_descriptor);
 	tcase_add_test(tests, getxattr_reaches_attributes_of_a_path_descriptor);
 	tcase_add_test(tests, what_is_mounted_below_does_not_exist);
