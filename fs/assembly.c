@@ -25,6 +25,7 @@ void assembly_init(struct fs *fs, const struct options *options)
 	fresh_init(fs);
 	names_init(&fs->names);
 	space_init(&fs->space);
+	spare_init(&fs->spare);
 }
 
 static int init_nodes(struct fs *fs)
@@ -94,6 +95,7 @@ int assembly_start(struct fs *fs)
 void assembly_end(struct fs *fs)
 {
 	workers_stop(fs);
+	spare_destroy(&fs->spare);
 	promoter_stop(fs);
 	reaper_stop(fs);
 	watch_stop(fs);

@@ -10,18 +10,15 @@
 #define FIRST_PAUSE_NS 100000
 #define LAST_PAUSE_NS  6400000
 
-/* Threads that never pause. */
-#define AWAKE 2
-
 bool backoff_pause(struct fs *fs, unsigned n)
 {
 	struct timespec pause = {.tv_nsec = MIN((long)FIRST_PAUSE_NS << MIN(n, 10u), LAST_PAUSE_NS)};
-	bool may = fs->backoff.n_pausing++ < MAX(fs->options.threads, AWAKE + 1) - AWAKE;
 
-	if (may)
-		nanosleep(&pause, NULL);
-	fs->backoff.n_pausing--;
-	return may;
+	if (!spare_take(fs))
+		return false;
+	nanosleep(&pause, NULL);
+	spare_give_back(fs);
+	return true;
 }
 
 bool backoff_again(struct fs *fs, unsigned *n)

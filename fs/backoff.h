@@ -3,23 +3,18 @@
 
 /*
  * Pauses between the attempts of a request at what will be possible in a moment: what the kernel tells by
- * another request, such as the close of a file, may be on its way. So that nobody can keep all threads busy
- * with attempts in vain, two of them never pause (one, with -o threads=2).
+ * another request, such as the close of a file, may be on its way. Only as many threads pause as can be
+ * spared (spare.h).
  */
-#include <stdatomic.h>
 #include <stdbool.h>
 
 struct fs;
 
-struct backoff {
-	_Atomic unsigned n_pausing; /* threads */
-};
-
 #define BACKOFF_MS  100
 #define BACKOFF_MAX 22 /* pauses, which take about so long */
 
-/* The n-th pause, from 0, each twice as long as the one before up to 6.4 ms. False, at once, where too many
- * threads pause already. Without locks. */
+/* The n-th pause, from 0, each twice as long as the one before up to 6.4 ms. False, at once, where this
+ * thread cannot be spared. Without locks. */
 bool backoff_pause(struct fs *fs, unsigned n);
 
 /* After an attempt in vain, with a count that begins at 0: true, after a pause, as long as there are any. */

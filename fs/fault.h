@@ -19,8 +19,8 @@ void fault_point(void);
 /* A request of this kind has been read; NULL: of another. */
 void fault_request(const char *kind);
 
-/* A place with a name: "END" is where a file that the kernel has forgotten is about to be let go, "SEAL" where a
- * segment is noted as sealed and has its write bits. */
+/* A place with a name: "END" is where a file that the kernel has forgotten is about to be let go, "SEAL"
+ * where a segment is noted as sealed and has its write bits. */
 void fault_at(const char *place);
 
 /* The request in hand is about to be answered. */

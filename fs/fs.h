@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <time.h>
 
-#include "backoff.h"
 #include "census.h"
 #include "events.h"
 #include "names.h"
@@ -22,6 +21,7 @@
 #include "reaper.h"
 #include "slow-lane.h"
 #include "space.h"
+#include "spare.h"
 #include "store.h"
 #include "sweep.h"
 #include "transport.h"
@@ -61,7 +61,7 @@ struct fs {
 	struct watch watch;
 	struct slow_lane slow_lane;
 	struct space space;
-	struct backoff backoff;
+	struct spare spare;
 	struct reaper reaper;
 	struct promoter promoter;
 	struct sweep sweep;

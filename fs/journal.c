@@ -121,6 +121,18 @@ void journal_end(void)
 	hand.is_resent = false;
 }
 
+/* An earlier worker's slot goes on to say what that one has done. */
+void journal_put_aside(void)
+{
+	if (hand.is_resent && hand.slot)
+		hand.ledger->page->n_resent--;
+	if (hand.slot == hand.own && hand.own)
+		hand.own->unique = 0;
+	else if (hand.slot)
+		hand.slot->tid = 0;
+	journal_resume(0);
+}
+
 void journal_resume(uint64_t unique)
 {
 	hand.slot = NULL;

@@ -26,6 +26,9 @@ void journal_enter(struct ledger *ledger);
 bool journal_begin(uint64_t unique);
 void journal_end(void);
 
+/* Another thread is going to begin it, with the same number. */
+void journal_put_aside(void);
+
 /* The request's answer is about to be written, or it wants none: all that is left to do is to let go. */
 void journal_let_go(void);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "backoff.h"
 #include "caller.h"
 #include "fresh.h"
 #include "huge.h"

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "backoff.h"
 #include "control-page.h"
 #include "fresh.h"
 #include "name.h"

@@ -38,8 +38,8 @@ void passthrough_init(struct passthrough *passthrough, int fuse_fd, struct ledge
 int passthrough_probe(struct passthrough *passthrough, const struct segfs_store *store);
 
 /*
- * The backing id of a node for one more open, registered if need be. `fd` is the file, open for reading: with an
- * id open for writing it could not be run (ETXTBSY). Call as root. A positive id, or -errno.
+ * The backing id of a node for one more open, registered if need be. `fd` is the file, open for reading: with
+ * an id open for writing it could not be run (ETXTBSY). Call as root. A positive id, or -errno.
  */
 int passthrough_open(struct passthrough *passthrough, struct node_table *nodes, uint64_t ino, int fd,
 		     struct node_use *use);

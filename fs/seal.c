@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "backoff.h"
 #include "fault.h"
 #include "note.h"
 #include "util.h"
@@ -19,8 +20,8 @@ bool seal_holds(int fd, ino_t ino)
 }
 
 /*
- * The kernel grants a lease to read only where nobody has the file open, or mapped, to write: in the store too.
- * `fd` is open for reading, with a lease from here on.
+ * The kernel grants a lease to read only where nobody has the file open, or mapped, to write: in the store
+ * too. `fd` is open for reading, with a lease from here on.
  */
 static bool has_writer(struct fs *fs, uint64_t ino, int fd)
 {
@@ -63,8 +64,8 @@ static int seal(struct fs *fs, uint64_t ino, int fd)
 }
 
 /*
- * That a writer has closed the file is told by a request of its own, which another thread may have in hand; and
- * other threads of this process open files for an instant.
+ * That a writer has closed the file is told by a request of its own, which another thread may have in hand;
+ * and other threads of this process open files for an instant.
  */
 int seal_set(struct fs *fs, uint64_t ino, int fd)
 {

@@ -15,7 +15,7 @@
 bool seal_holds(int fd, ino_t ino);
 
 /*
- * Seal the segment `fd` of a node (O_PATH). 0, -EBUSY after some 100 ms in which somebody had it open or mapped
- * for writing, or -errno. Call as root, without the rights lock.
+ * Seal the segment `fd` of a node (O_PATH). 0, -EBUSY after some 100 ms in which somebody had it open or
+ * mapped for writing, or -errno. Call as root, without the rights lock.
  */
 int seal_set(struct fs *fs, uint64_t ino, int fd);

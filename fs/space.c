@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/statvfs.h>
 
+#include "backoff.h"
 #include "fresh.h"
 #include "fs.h"
 #include "journal.h"

@@ -67,6 +67,23 @@ static void rest(struct workers *workers)
 	pthread_mutex_unlock(&workers->lock);
 }
 
+static void process(struct fs *fs, const struct fuse_buf *request)
+{
+	fuse_session_process_buf(fs->session, request);
+	journal_end();
+	spare_give_back(fs);
+}
+
+static void process_put_aside(struct fs *fs)
+{
+	struct fuse_buf *request;
+
+	while (!fuse_session_exited(fs->session) && (request = spare_next(fs))) {
+		process(fs, request);
+		free(request);
+	}
+}
+
 static void serve(struct fs *fs)
 {
 	struct fuse_buf buf = {};
@@ -84,8 +101,10 @@ static void serve(struct fs *fs)
 		if (r <= 0)
 			break;
 		leave_off_reading(&fs->workers);
-		fuse_session_process_buf(fs->session, &buf);
-		journal_end();
+		if (spare_admit(fs, &buf)) {
+			process(fs, &buf);
+			process_put_aside(fs);
+		}
 		rest(&fs->workers);
 	}
 	free(buf.mem);
@@ -101,6 +120,7 @@ static void *run(void *data)
 	sigaddset(&wake, WAKE_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &wake, NULL);
 	journal_enter(&fs->ledger);
+	spare_enter();
 	r = caller_thread_init();
 	if (r < 0)
 		log_error("unshare: %s", strerror(-r));

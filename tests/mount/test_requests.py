@@ -5,6 +5,10 @@ import ctypes
 import fcntl
 import mmap
 import os
+import select
+import signal
+import statistics
+import time
 import unittest
 
 import numpy as np
@@ -150,6 +154,64 @@ class Requests(MountTest):
                             self.mnt / ".segfs/events/x")
         waiter.stdout.readline()
         eventually(lambda: are_quiet(supervisor), what="a supervisor that sleeps")
+
+
+class Reserving(MountTest):
+    """Many reserve memory at once, each in one request that takes long."""
+
+    options = ("-o", "huge=never")  # it takes longer
+    SIZE = 100 << 20
+    CLIENTS = 16
+    CODE = """
+import os, sys
+file = open(sys.argv[1], "w+b")
+print("open", flush=True)
+input()
+for _ in range(int(sys.argv[3])):
+    os.ftruncate(file.fileno(), 0)
+    os.posix_fallocate(file.fileno(), 0, int(sys.argv[2]))
+print(os.fstat(file.fileno()).st_blocks * 512, flush=True)
+"""
+
+    def begin(self, times):
+        clients = [self.start(self.CODE, self.mnt / f"large-{i}", self.SIZE, times) for i in range(self.CLIENTS)]
+        for client in clients:
+            self.assertEqual(client.stdout.readline(), "open\n")
+        for client in clients:
+            client.stdin.write("go\n")
+            client.stdin.flush()
+        return clients
+
+    def finish(self, clients):
+        for client in clients:
+            self.assertEqual(client.stdout.readline(), f"{self.SIZE}\n")
+
+    def longest_open(self, names):
+        """Of a file that nobody has open, while they are at it; as a share of the time that they take."""
+        begun, longest, n = time.monotonic(), 0, 0
+        clients = self.begin(1)
+        while len(select.select([client.stdout for client in clients], [], [], 0)[0]) < len(clients):
+            before = time.monotonic()
+            open(names[n % len(names)], "rb").close()
+            longest, n = max(longest, time.monotonic() - before), n + 1
+        took = time.monotonic() - begun
+        self.finish(clients)
+        return longest / took
+
+    def test_names_do_not_wait_for_it(self):
+        names = [self.mnt / f"small-{i}" for i in range(20000)]
+        for path in names:
+            (self.store / path.name).touch()
+        self.assertLess(statistics.median(self.longest_open(names) for _ in range(3)), 0.15)  # 0.25 if all threads reserve, else 0.08
+
+    def test_the_worker_is_killed_meanwhile(self):
+        self.daemon.expect("the worker ended ")
+        clients = self.begin(2)
+        for _ in range(5):
+            time.sleep(0.03)
+            eventually(lambda: len(self.daemon.workers()) == 1, what="one worker alone")
+            os.kill(self.daemon.worker(), signal.SIGKILL)
+        self.finish(clients)
 
 
 if __name__ == "__main__":
