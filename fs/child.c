@@ -98,20 +98,21 @@ int child_watch(struct child *child, pid_t canary)
 	return child->canary < 0 ? -errno : 0;
 }
 
-/* One of its threads, as proc_pid_stat(5) has it: R, S, T, Z and so on. X if it is no more. */
-static char state_of(const struct child *child, const char *tid, bool *ret_is_watch)
+/* One of its threads, as proc_pid_stat(5) has it: R, S, T, Z and so on. X if it is no more. *ret_counts: it
+ * is none of those that may wait for the mount itself. */
+static char state_of(const struct child *child, const char *tid, bool *ret_counts)
 {
 	char path[300], line[128], *end, state = 'X';
 	FILE *file;
 
-	*ret_is_watch = false;
+	*ret_counts = true;
 	snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", child->pid, tid);
 	file = fopen(path, "re");
 	if (!file)
 		return state;
 	if (fgets(line, sizeof(line), file) && (end = strrchr(line, ')'))) {
 		state = end[2];
-		*ret_is_watch = strstr(line, "(" WATCH_THREAD ")");
+		*ret_counts = !strstr(line, "(" WATCH_THREAD ")") && !strstr(line, "(" ATTACH_THREAD ")");
 	}
 	fclose(file);
 	return state;
@@ -120,19 +121,19 @@ static char state_of(const struct child *child, const char *tid, bool *ret_is_wa
 /* Has it ended, or is it the one that does not count? */
 static bool is_thread_spent(const struct child *child, const char *tid)
 {
-	bool is_watch;
-	char state = state_of(child, tid, &is_watch);
+	bool counts;
+	char state = state_of(child, tid, &counts);
 
-	return state == 'Z' || state == 'X' || is_watch;
+	return state == 'Z' || state == 'X' || !counts;
 }
 
 bool child_is_stopped(const struct child *child)
 {
 	char tid[16];
-	bool is_watch;
+	bool counts;
 
 	snprintf(tid, sizeof(tid), "%d", child->pid);
-	return state_of(child, tid, &is_watch) == 'T';
+	return state_of(child, tid, &counts) == 'T';
 }
 
 static void close_directory(DIR **directory)

@@ -49,9 +49,9 @@ int child_start(struct child *child, const struct options *options, const struct
 int child_watch(struct child *child, pid_t canary);
 
 /*
- * Is a killed one done with all it had in hand? One that is still waiting in the kernel to tell it of a
- * change in the store (WATCH_THREAD) does nothing else any more, and may itself be waiting for the next
- * worker's answer.
+ * Is a killed one done with all it had in hand? A thread that is still waiting in the kernel, to tell it of a
+ * change in the store (WATCH_THREAD) or for the answer of the mount that it is about to attach
+ * (ATTACH_THREAD), does nothing else any more, and may itself be waiting for the next worker's answer.
  */
 bool child_is_spent(const struct child *child);
 

@@ -123,20 +123,34 @@ static int ask_mount(struct fs *fs)
 	return 0;
 }
 
-/* One that was killed between the two steps has attached it. Takes the descriptor over. */
+/* One that was killed between the two steps has attached it. */
 static int attach(struct fs *fs, int mount_fd)
 {
-	SEGFS_CLOSE int fd = mount_fd;
 	int r = 0;
 
-	if (!is_first(fs))
-		return 0;
 	if (!mount_is_attached(&fs->options, fs->dev[0]))
-		r = mount_attach(&fs->options, fd);
+		r = mount_attach(&fs->options, mount_fd);
 	if (r == 0)
 		r = ask_mount(fs);
 	if (r == 0)
 		fs->ledger.page->attached = true;
+	return r;
+}
+
+/* Its other threads answer meanwhile; were they killed, this one would wait for a successor that must not
+ * wait for it. Takes the descriptor over. */
+static int attach_first(struct fs *fs, int mount_fd)
+{
+	SEGFS_CLOSE int fd = mount_fd;
+	char name[16];
+	int r;
+
+	if (!is_first(fs))
+		return 0;
+	pthread_getname_np(pthread_self(), name, sizeof(name));
+	pthread_setname_np(pthread_self(), ATTACH_THREAD);
+	r = attach(fs, fd);
+	pthread_setname_np(pthread_self(), name);
 	return r;
 }
 
@@ -158,7 +172,7 @@ static int start(struct fs *fs, const struct link *link)
 		r = transport_resend(&fs->transport);
 	if (r == 0)
 		r = start_threads(fs);
-	return r < 0 ? r : attach(fs, link->mount);
+	return r < 0 ? r : attach_first(fs, link->mount);
 }
 
 /* The next word of the supervisor; LINK_STOP also if it has ended. */

@@ -8,6 +8,9 @@
 struct link;
 struct options;
 
+/* The name of its main thread while that attaches the mount, and waits for what its other threads answer. */
+#define ATTACH_THREAD "segfs-attach"
+
 /*
  * Be one, until the mount is gone or the supervisor says so. An exit status: EXIT_SUCCESS, or EXIT_FAILURE
  * after a line in the log.

@@ -125,7 +125,11 @@ class Daemon:
     def start(self, *command, **options):
         with open(self.log_file.name, "w") as log:
             self.process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL, **options)
-        eventually(lambda: self.process.poll() is not None or " mounted on " in self.log(), what="the mount")
+        try:
+            eventually(lambda: self.process.poll() is not None or " mounted on " in self.log(), what="the mount")
+        except AssertionError:
+            self.process.kill()
+            raise
         if self.process.poll() is not None:
             raise AssertionError(f"segfs has ended at once: {self.log()}")
 

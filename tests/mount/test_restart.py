@@ -149,6 +149,20 @@ class Crashes(CrashTest):
         self.assertEqual((self.mnt / "x").read_bytes(), b"x")
 
 
+class Starts(CrashTest):
+    """Each request crashes its worker with a chance of a third, the first ones too, which the worker itself waits for."""
+
+    options = ("-o", "fault=12")
+
+    def test_a_crash_before_it_is_mounted(self):
+        for i in range(20):
+            mnt = self.directory / f"mnt-{i}"
+            mnt.mkdir()
+            daemon = Daemon(self.store, mnt, *self.options)
+            self.addCleanup(daemon.stop)
+            daemon.expect("the worker ended ")
+
+
 class Unanswered(CrashTest):
     """Each SETXATTR that no worker has read before ends the worker when it has been carried out."""
 
