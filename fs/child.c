@@ -127,13 +127,23 @@ static bool is_thread_spent(const struct child *child, const char *tid)
 	return state == 'Z' || state == 'X' || !counts;
 }
 
-bool child_is_stopped(const struct child *child)
+static bool is_main_thread(const struct child *child, char state)
 {
 	char tid[16];
 	bool counts;
 
 	snprintf(tid, sizeof(tid), "%d", child->pid);
-	return state_of(child, tid, &counts) == 'T';
+	return state_of(child, tid, &counts) == state;
+}
+
+bool child_is_stopped(const struct child *child)
+{
+	return is_main_thread(child, 'T');
+}
+
+bool child_is_starved(const struct child *child)
+{
+	return is_main_thread(child, 'R');
 }
 
 static void close_directory(DIR **directory)

@@ -58,5 +58,9 @@ bool child_is_spent(const struct child *child);
 /* By SIGSTOP. Its parent is told only once all its threads are, which one in the kernel may be kept from. */
 bool child_is_stopped(const struct child *child);
 
+/* One that owes a reply: is the thread that is to give it, which does nothing else, waiting for a processor?
+ */
+bool child_is_starved(const struct child *child);
+
 /* Close what is held of it. The process is not touched. */
 void child_clear(struct child *child);

@@ -123,14 +123,15 @@ static void ask(struct supervisor *supervisor)
 
 /*
  * One that has been asked and answers requests is well, even if the thread that replies has not had its turn
- * yet, as on a busy machine: it has its time once more.
+ * yet, as on a busy machine: it has its time once more. And so has one where that thread waits for a
+ * processor: another worker would have none any sooner.
  */
 static void note_answers(struct supervisor *supervisor, int64_t now)
 {
 	struct child *worker = &supervisor->worker;
 	uint64_t n_done = watchdog_count_done(supervisor);
 
-	if (worker->asked_ns && n_done != worker->asked_done) {
+	if (worker->asked_ns && (n_done != worker->asked_done || child_is_starved(worker))) {
 		worker->asked_ns = now;
 		worker->asked_done = n_done;
 	}

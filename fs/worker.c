@@ -137,21 +137,36 @@ static int attach(struct fs *fs, int mount_fd)
 	return r;
 }
 
-/* Its other threads answer meanwhile; were they killed, this one would wait for a successor that must not
- * wait for it. Takes the descriptor over. */
+struct attachment {
+	struct fs *fs;
+	int mount_fd, result;
+};
+
+static void *run_attachment(void *data)
+{
+	struct attachment *attachment = data;
+
+	pthread_setname_np(pthread_self(), ATTACH_THREAD);
+	attachment->result = attach(attachment->fs, attachment->mount_fd);
+	return NULL;
+}
+
+/* By a thread of its own: were this process killed meanwhile, it would wait for a successor's answer, and the
+ * successor must not wait for it. Takes the descriptor over. */
 static int attach_first(struct fs *fs, int mount_fd)
 {
 	SEGFS_CLOSE int fd = mount_fd;
-	char name[16];
+	struct attachment attachment = {.fs = fs, .mount_fd = fd};
+	pthread_t thread;
 	int r;
 
 	if (!is_first(fs))
 		return 0;
-	pthread_getname_np(pthread_self(), name, sizeof(name));
-	pthread_setname_np(pthread_self(), ATTACH_THREAD);
-	r = attach(fs, fd);
-	pthread_setname_np(pthread_self(), name);
-	return r;
+	r = -pthread_create(&thread, NULL, run_attachment, &attachment);
+	if (r < 0)
+		return r;
+	pthread_join(thread, NULL);
+	return attachment.result;
 }
 
 /* From the ledger to a mount that answers. On failure the caller ends what has been started. */

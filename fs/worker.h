@@ -8,7 +8,7 @@
 struct link;
 struct options;
 
-/* The name of its main thread while that attaches the mount, and waits for what its other threads answer. */
+/* The name of the thread that attaches the mount, and waits for what other threads answer. */
 #define ATTACH_THREAD "segfs-attach"
 
 /*
