@@ -256,11 +256,13 @@ class Full(Faults):
         self.assertLess(statistics.median(took), 0.01)
 
     def test_the_memory_of_a_file_removed_is_there_for_the_next(self):
+        """It is waited for so long and no longer: on a machine so busy that it takes more, the next may not have it."""
         data = b"x" * (900 << 10)
 
         def write(path):
             with open(path, "xb", buffering=0) as file:
-                self.assertEqual(file.write(data), len(data))
+                if file.write(data) < len(data):
+                    raise OSError(errno.ENOSPC, "a part has been written")
 
         def reserve(path):
             with open(path, "xb") as file:
@@ -275,9 +277,18 @@ class Full(Faults):
             path.touch(exist_ok=False)
             os.truncate(path, len(data))
 
+        removed, late = time.monotonic(), 0
         for i in range(400):
-            (write, reserve, describe, grow)[i % 4](self.mnt / "x")
-            (self.mnt / "x").unlink()
+            act, patience = ((write, 0.02), (reserve, 0.1), (describe, 0.1), (grow, 0.1))[i % 4]
+            try:
+                act(self.mnt / "x")
+            except OSError as error:
+                if error.errno != errno.ENOSPC or time.monotonic() - removed < patience:
+                    raise
+                late += 1
+            removed = time.monotonic()
+            (self.mnt / "x").unlink(missing_ok=True)
+        self.assertLess(late, 20)
 
     def test_a_worker_ends_while_the_store_is_full(self):
         n = self.fill()

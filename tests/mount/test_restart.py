@@ -384,7 +384,7 @@ class Held(RestartTest):
     def test_what_is_let_go_while_the_supervisor_is_far_behind(self):
         """Directories that are removed and open are kept by it; when they are closed, it does not read what it is told."""
         supervisor = pathlib.Path(f"/proc/{self.daemon.process.pid}/fd")
-        before, known = len(os.listdir(supervisor)), int(self.status()["Nodes"])
+        before, known = self.at_rest(supervisor), int(self.status()["Nodes"])
         fds = []
         for i in range(600):
             (self.mnt / f"d{i}").mkdir()
