@@ -17,6 +17,10 @@
 #define DOUBTS_MAX 4
 #define SETTLE_MAX 8
 
+/* Pauses after a removal even where nothing is known to hold the file: threads that look at files on their
+ * own account, as when a change is heard of, do so for an instant, and are not counted. */
+#define STRAYS_MAX 8
+
 /* Bytes: by the time that so much has been written, what was on its way has come. */
 #define ENOUGH (64 << 20)
 
@@ -106,7 +110,7 @@ bool space_again(struct fs *fs, struct space_wait *wait, int r)
 		return false;
 	if (!backoff_pause(fs, wait->n++))
 		return false;
-	wait->was_last = !is_on_its_way(fs);
+	wait->was_last = !is_on_its_way(fs) && (!awaited || wait->n >= STRAYS_MAX);
 	return true;
 }
 
