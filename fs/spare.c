@@ -58,7 +58,7 @@ static bool take(struct fs *fs)
 
 bool spare_take(struct fs *fs)
 {
-	bool may = true;
+	bool may;
 
 	if (!serves)
 		return true;
@@ -142,7 +142,7 @@ static bool may_take_long(const struct fs *fs, const struct fuse_buf *request)
 	}
 }
 
-/* With the lock held. */
+/* With the lock held. The journal comes first: another thread may begin it as soon as the lock is free. */
 static bool put_aside(struct spare *spare, const struct fuse_buf *request)
 {
 	struct spare_aside *aside = malloc(sizeof(*aside) + request->size);
@@ -152,6 +152,7 @@ static bool put_aside(struct spare *spare, const struct fuse_buf *request)
 	aside->request = (struct fuse_buf){.size = request->size, .mem = aside->bytes};
 	aside->next = NULL;
 	memcpy(aside->bytes, request->mem, request->size);
+	journal_put_aside();
 	*spare->last = aside;
 	spare->last = &aside->next;
 	spare->n_aside++;
@@ -169,8 +170,6 @@ bool spare_admit(struct fs *fs, const struct fuse_buf *request)
 	pthread_mutex_lock(&fs->spare.lock);
 	aside = !take(fs) && put_aside(&fs->spare, request);
 	pthread_mutex_unlock(&fs->spare.lock);
-	if (aside)
-		journal_put_aside();
 	return !aside;
 }
 
