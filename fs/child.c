@@ -118,7 +118,7 @@ static char state_of(const struct child *child, const char *tid, bool *ret_count
 	return state;
 }
 
-/* Has it ended, or is it the one that does not count? */
+/* Has it ended, or is it one that does not count? */
 static bool is_thread_spent(const struct child *child, const char *tid)
 {
 	bool counts;
@@ -127,7 +127,7 @@ static bool is_thread_spent(const struct child *child, const char *tid)
 	return state == 'Z' || state == 'X' || !counts;
 }
 
-static bool is_main_thread(const struct child *child, char state)
+static bool main_thread_is(const struct child *child, char state)
 {
 	char tid[16];
 	bool counts;
@@ -138,12 +138,12 @@ static bool is_main_thread(const struct child *child, char state)
 
 bool child_is_stopped(const struct child *child)
 {
-	return is_main_thread(child, 'T');
+	return main_thread_is(child, 'T');
 }
 
 bool child_is_starved(const struct child *child)
 {
-	return is_main_thread(child, 'R');
+	return main_thread_is(child, 'R');
 }
 
 static void close_directory(DIR **directory)
