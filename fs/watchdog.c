@@ -121,17 +121,26 @@ static void ask(struct supervisor *supervisor)
 	worker->asked_done = watchdog_count_done(supervisor);
 }
 
+static bool has_unread_word(const struct child *worker)
+{
+	struct pollfd pollfd = {.fd = worker->socket, .events = POLLIN};
+
+	return poll(&pollfd, 1, 0) > 0;
+}
+
 /*
  * One that has been asked and answers requests is well, even if the thread that replies has not had its turn
  * yet, as on a busy machine: it has its time once more. And so has one where that thread waits for a
- * processor: another worker would have none any sooner.
+ * processor: another worker would have none any sooner. Where it does not, it may have replied since it was
+ * listened to: this process, too, may have lost its processor meanwhile.
  */
 static void note_answers(struct supervisor *supervisor, int64_t now)
 {
 	struct child *worker = &supervisor->worker;
 	uint64_t n_done = watchdog_count_done(supervisor);
 
-	if (worker->asked_ns && (n_done != worker->asked_done || child_is_starved(worker))) {
+	if (worker->asked_ns &&
+	    (n_done != worker->asked_done || child_is_starved(worker) || has_unread_word(worker))) {
 		worker->asked_ns = now;
 		worker->asked_done = n_done;
 	}
