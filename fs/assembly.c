@@ -26,6 +26,7 @@ void assembly_init(struct fs *fs, const struct options *options)
 	names_init(&fs->names);
 	space_init(&fs->space);
 	spare_init(&fs->spare);
+	leases_init(&fs->leases);
 }
 
 static int init_nodes(struct fs *fs)
@@ -109,5 +110,6 @@ void assembly_end(struct fs *fs)
 	names_destroy(&fs->names);
 	opened_destroy(&fs->opened);
 	segfs_store_close(&fs->store);
+	leases_destroy(&fs->leases);
 	ledger_unmap(&fs->ledger);
 }

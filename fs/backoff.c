@@ -10,13 +10,18 @@
 #define FIRST_PAUSE_NS 100000
 #define LAST_PAUSE_NS  6400000
 
-bool backoff_pause(struct fs *fs, unsigned n)
+void backoff_sleep(unsigned n)
 {
 	struct timespec pause = {.tv_nsec = MIN((long)FIRST_PAUSE_NS << MIN(n, 10u), LAST_PAUSE_NS)};
 
+	nanosleep(&pause, NULL);
+}
+
+bool backoff_pause(struct fs *fs, unsigned n)
+{
 	if (!spare_take(fs))
 		return false;
-	nanosleep(&pause, NULL);
+	backoff_sleep(n);
 	spare_give_back(fs);
 	return true;
 }

@@ -13,8 +13,10 @@ struct fs;
 #define BACKOFF_MS  100
 #define BACKOFF_MAX 22 /* pauses, which take about so long */
 
-/* The n-th pause, from 0, each twice as long as the one before up to 6.4 ms. False, at once, where this
- * thread cannot be spared. Without locks. */
+/* The n-th pause, from 0, each twice as long as the one before up to 6.4 ms. Without locks. */
+void backoff_sleep(unsigned n);
+
+/* The same. False, at once, where this thread cannot be spared. */
 bool backoff_pause(struct fs *fs, unsigned n);
 
 /* After an attempt in vain, with a count that begins at 0: true, after a pause, as long as there are any. */

@@ -13,6 +13,7 @@
 #include "events.h"
 #include "names.h"
 #include "node.h"
+#include "lease.h"
 #include "ledger.h"
 #include "opened.h"
 #include "options.h"
@@ -62,6 +63,7 @@ struct fs {
 	struct slow_lane slow_lane;
 	struct space space;
 	struct spare spare;
+	struct leases leases;
 	struct reaper reaper;
 	struct promoter promoter;
 	struct sweep sweep;

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "backoff.h"
 #include "caller.h"
 #include "fresh.h"
 #include "huge.h"
@@ -196,6 +195,13 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	reply(req, 0);
 }
 
+static ino_t number_of(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : st.st_ino;
+}
+
 /*
  * Make a file, or open what has got there behind the kernel's back, with every rule of open(2) that the
  * store's kernel has for O_CREAT. O_NONBLOCK: that could be a FIFO.
@@ -205,8 +211,8 @@ static int create_as_caller(fuse_req_t req, int dir, const char *name, mode_t mo
 {
 	AS_CALLER int r = caller_become(req);
 	struct fs *fs = fs_of(req);
-	struct space_wait wait = {};
-	unsigned n = 0;
+	struct lease_wait lease_wait = {};
+	struct space_wait space_wait = {};
 	int fd;
 
 	if (r < 0)
@@ -219,7 +225,8 @@ static int create_as_caller(fuse_req_t req, int dir, const char *name, mode_t mo
 			fd = openat(dir, name, flags & ~O_TRUNC, mode);
 		if (fd < 0)
 			fd = -errno;
-	} while ((fd == -EAGAIN && backoff_again(fs, &n)) || space_again(fs, &wait, fd));
+	} while ((fd == -EAGAIN && lease_again(fs, number_of(dir, name), &lease_wait)) ||
+		 space_again(fs, &space_wait, fd));
 	return fd;
 }
 

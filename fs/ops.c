@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <string.h>
 
-#include "backoff.h"
 #include "control-page.h"
 #include "fresh.h"
 #include "name.h"
@@ -24,23 +23,24 @@ static bool is_component(const char *name)
 
 int op_open_node(struct fs *fs, uint64_t ino, int flags)
 {
-	unsigned n = 0;
+	struct lease_wait wait = {};
 	int fd;
 
 	do
 		fd = node_open(&fs->nodes, &fs->store, ino, flags | (flags & O_PATH ? 0 : O_NONBLOCK));
-	while (fd == -EAGAIN && backoff_again(fs, &n));
+	while (fd == -EAGAIN && lease_again(fs, ino, &wait));
 	return fd;
 }
 
 int op_reopen(struct fs *fs, int fd, int flags)
 {
-	unsigned n = 0;
+	struct lease_wait wait = {};
+	struct stat st;
 	int opened;
 
 	do
 		opened = segfs_store_reopen(&fs->store, fd, flags | O_NONBLOCK);
-	while (opened == -EAGAIN && backoff_again(fs, &n));
+	while (opened == -EAGAIN && fstat(fd, &st) == 0 && lease_again(fs, st.st_ino, &wait));
 	return opened;
 }
 

@@ -11,10 +11,8 @@
 extern const struct fuse_lowlevel_ops ops;
 
 /*
- * For the handlers' use: node_open() and segfs_store_reopen(). Of a file that somebody has a lease on
- * (fcntl(2), F_SETLEASE) an open tells the holder, who gives it back if he is quick; segfs takes leases
- * itself, for milliseconds. An open that waits for it could take 45 s: here it is some 100 ms, and then
- * -EAGAIN.
+ * For the handlers' use: node_open() and segfs_store_reopen(). Of a file that somebody else keeps a lease on
+ * (lease.h) they are -EAGAIN after some 100 ms, or at once where this thread cannot be spared.
  */
 int op_open_node(struct fs *fs, uint64_t ino, int flags);
 int op_reopen(struct fs *fs, int fd, int flags);

@@ -18,6 +18,7 @@
 
 #include "fs.h"
 #include "huge.h"
+#include "ops.h"
 #include "procfs.h"
 #include "reply.h"
 #include "util.h"
@@ -183,22 +184,16 @@ static struct promoter_ask *take_ask(struct promoter *promoter)
 }
 
 /* As no use of the file that anybody would see: for reading alone, and without a trace in its times. */
-static int open_segment(const struct fs *fs, const struct segfs_handle *handle)
-{
-	return segfs_store_open_handle(&fs->store, handle, O_RDONLY | O_NONBLOCK | O_NOATIME);
-}
+#define OPEN_FLAGS (O_RDONLY | O_NOATIME)
 
 static int promote_all(struct fs *fs, const struct segfs_handle *handle)
 {
+	SEGFS_CLOSE int path_fd = segfs_store_open_handle(&fs->store, handle, O_PATH);
+	SEGFS_CLOSE int fd = path_fd < 0 ? path_fd : op_reopen(fs, path_fd, OPEN_FLAGS);
 	struct segfs_huge_count count = {};
-	SEGFS_CLOSE int fd = -1;
-	unsigned n_waits = 0;
 	uint64_t at = 0;
 	int r;
 
-	do
-		fd = open_segment(fs, handle);
-	while (segfs_store_await_lease(fd, &n_waits));
 	if (fd < 0)
 		return fd == -EAGAIN ? -EBUSY : fd; /* as op_setxattr() */
 	do
@@ -255,17 +250,21 @@ static bool end_look(struct promoter_entry *entry, const struct stat *st)
 	return wait_for_next(entry, has_grown);
 }
 
-/* One slice of a look, or all of it. False if the segment is of no more interest. */
+/* One slice of a look, or all of it. False if the segment is of no more interest. A small one is not opened:
+ * that would be in the way of the reaper, when it looks whether anybody has it. */
 static bool look(struct fs *fs, struct promoter_entry *entry)
 {
-	SEGFS_CLOSE int fd = open_segment(fs, &entry->handle);
+	SEGFS_CLOSE int path_fd = segfs_store_open_handle(&fs->store, &entry->handle, O_PATH), fd = -1;
 	struct segfs_huge_count count = {};
 	struct stat st;
 	int r;
 
-	if (fd == -EAGAIN) /* somebody has a lease on it */
+	if (path_fd < 0 || fstat(path_fd, &st) < 0 || st.st_size < SEGFS_HUGE_PAGE)
+		return false;
+	fd = lease_reopen(fs, path_fd, st.st_ino, OPEN_FLAGS);
+	if (fd == -EAGAIN)
 		return wait_for_next(entry, false);
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size < SEGFS_HUGE_PAGE)
+	if (fd < 0)
 		return false;
 	if (is_memory_short() || is_store_short(fs))
 		return wait_for_next(entry, false);

@@ -20,9 +20,10 @@
 struct attempt {
 	struct ward *ward;
 	struct claim claim;
-	bool hidden;  /* to be removed after the pause */
-	bool removed; /* and has been */
-	int error;    /* -errno of what has been in the way */
+	struct lease lease; /* the claim's */
+	bool hidden;	    /* to be removed after the pause */
+	bool removed;	    /* and has been */
+	int error;	    /* -errno of what has been in the way */
 };
 
 struct batch {
@@ -78,7 +79,14 @@ static int take(struct fs *fs, struct attempt *attempt)
 
 	if (!passthrough_retire(&fs->passthrough, &fs->nodes, node_id(&fs->nodes, ward->ino)))
 		return -EAGAIN;
+	lease_announce(&fs->leases, &attempt->lease, ward->ino);
 	return claim_take(&fs->store, &ward->handle, &attempt->claim);
+}
+
+static void let_go(struct batch *batch, struct attempt *attempt)
+{
+	claim_release(&attempt->claim);
+	lease_give_back(&batch->fs->leases, &attempt->lease);
 }
 
 static void print_reason(const struct ward *ward, int fd, FILE *out)
@@ -175,7 +183,7 @@ static void conclude(struct batch *batch, struct attempt *attempt)
 		batch->fs->ledger.page->n_removed[ward->lifetime.kind]++;
 		tell(batch->fs, "removed", attempt);
 		sweep_look(batch->fs);
-		claim_release(&attempt->claim);
+		let_go(batch, attempt);
 	}
 	if (attempt->removed || attempt->error == -ESTALE)
 		guard_forget(batch->fs, ward);
@@ -194,7 +202,7 @@ static void work(struct batch *batch)
 		attempt->error = look(batch, attempt);
 		any_hidden |= attempt->hidden;
 		if (!attempt->hidden)
-			claim_release(&attempt->claim);
+			let_go(batch, attempt);
 	}
 	if (any_hidden)
 		pause_for_openers();
@@ -202,7 +210,7 @@ static void work(struct batch *batch)
 		if (attempt->hidden)
 			attempt->error = execute(batch->fs, attempt);
 		if (!attempt->removed)
-			claim_release(&attempt->claim);
+			let_go(batch, attempt);
 	}
 	for (struct attempt *attempt = batch->attempts; attempt < end; attempt++)
 		conclude(batch, attempt);

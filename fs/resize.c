@@ -14,11 +14,11 @@
 #include "seal.h"
 #include "util.h"
 
-/* The backing id of a node that nobody has open would stand in the lease's way. It ends with the descriptor.
- */
-static bool is_unused(struct fs *fs, uint64_t ino, int fd)
+/* The backing id of a node that nobody has open would stand in the lease's way. */
+static bool is_unused(struct fs *fs, uint64_t ino, int fd, off_t size, struct lease *ret_lease)
 {
-	return passthrough_retire(&fs->passthrough, &fs->nodes, ino) && fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
+	return passthrough_retire(&fs->passthrough, &fs->nodes, ino) &&
+	       lease_take(&fs->leases, ret_lease, fd, ino, F_WRLCK, size) == 0;
 }
 
 /* Whatever grows gets its pages, all or, with ENOSPC, nothing. */
@@ -54,6 +54,8 @@ static int resize_as_caller(fuse_req_t req, int fd, off_t to)
 /* Sealing first notes that, and then looks for writers: so the seal is looked for with the file open. */
 int resize(fuse_req_t req, uint64_t ino, int fd, off_t size, bool asked)
 {
+	struct fs *fs = fs_of(req);
+	struct lease lease = {};
 	struct stat st;
 	int r;
 
@@ -61,14 +63,15 @@ int resize(fuse_req_t req, uint64_t ino, int fd, off_t size, bool asked)
 		return -errno;
 	if (seal_holds(fd, st.st_ino))
 		return -EPERM;
-	if (size < st.st_size && !asked && !is_unused(fs_of(req), ino, fd))
+	if (size < st.st_size && !asked && !is_unused(fs, ino, fd, size, &lease))
 		return -EBUSY;
-	if (size > st.st_size && reserves(fs_of(req)))
+	if (size > st.st_size && reserves(fs))
 		r = grow_reserved(req, ino, st.st_size, size);
 	else
 		r = resize_as_caller(req, fd, size);
+	lease_give_back(&fs->leases, &lease);
 	if (r == 0 && size >= SEGFS_HUGE_PAGE)
-		promoter_look(fs_of(req), ino);
+		promoter_look(fs, ino);
 	return r;
 }
 

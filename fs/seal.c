@@ -20,17 +20,8 @@ bool seal_holds(int fd, ino_t ino)
 }
 
 /*
- * The kernel grants a lease to read only where nobody has the file open, or mapped, to write: in the store
- * too. `fd` is open for reading, with a lease from here on.
- */
-static bool has_writer(struct fs *fs, uint64_t ino, int fd)
-{
-	return node_has_writers(&fs->nodes, ino) || fcntl(fd, F_SETLEASE, F_RDLCK) < 0;
-}
-
-/*
  * The note comes first: whoever opens for writing is counted first and then looks for it (op_open()), so one
- * of the two sees the other.
+ * of the two sees the other. `open_fd` has the lease, as long as nobody waits to open the file for writing.
  */
 static int seal_noted(struct fs *fs, uint64_t ino, int fd, int open_fd, const struct stat *st)
 {
@@ -39,7 +30,7 @@ static int seal_noted(struct fs *fs, uint64_t ino, int fd, int open_fd, const st
 	if (r < 0)
 		return r;
 	fault_at("SEAL");
-	if (has_writer(fs, ino, open_fd))
+	if (node_has_writers(&fs->nodes, ino) || fcntl(open_fd, F_GETLEASE) != F_RDLCK)
 		r = -EBUSY;
 	else if (fchmod(open_fd, st->st_mode & 07777 & ~WRITE_BITS) < 0)
 		r = -errno;
@@ -48,11 +39,16 @@ static int seal_noted(struct fs *fs, uint64_t ino, int fd, int open_fd, const st
 	return r;
 }
 
-/* Noted, but with write bits, it is the work of a worker that did not come to the end of it. */
+/*
+ * The kernel grants a lease to read only where nobody has the file open, or mapped, to write: in the store
+ * too. Noted, but with write bits, it is the work of a worker that did not come to the end of it.
+ */
 static int seal(struct fs *fs, uint64_t ino, int fd)
 {
 	SEGFS_CLOSE int open_fd = segfs_store_reopen(&fs->store, fd, O_RDONLY | O_NONBLOCK);
+	struct lease lease;
 	struct stat st;
+	int r;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
@@ -60,7 +56,12 @@ static int seal(struct fs *fs, uint64_t ino, int fd)
 		return 0;
 	if (open_fd < 0)
 		return open_fd;
-	return has_writer(fs, ino, open_fd) ? -EBUSY : seal_noted(fs, ino, fd, open_fd, &st);
+	if (node_has_writers(&fs->nodes, ino) ||
+	    lease_take(&fs->leases, &lease, open_fd, st.st_ino, F_RDLCK, -1) < 0)
+		return -EBUSY;
+	r = seal_noted(fs, ino, fd, open_fd, &st);
+	lease_give_back(&fs->leases, &lease);
+	return r;
 }
 
 /*

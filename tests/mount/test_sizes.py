@@ -3,7 +3,9 @@
 import errno
 import mmap
 import os
+import select
 import subprocess
+import time
 
 from harness import Daemon, MountTest, PYTHON, eventually, main, run
 
@@ -152,6 +154,38 @@ for attempt in (lambda: os.truncate({str(path)!r}, 0), lambda: os.open({str(path
             open_and_close(path, os.O_WRONLY | os.O_TRUNC)
         self.assertGreater(path.stat().st_mtime, 1e9)
         self.assertEqual(path.stat().st_size, 0)
+
+
+class ShrinkingMuch(SizeTest):
+    """Six GiB in small pages: giving them back takes some tenths of a second."""
+
+    options = ("-o", "huge=never")
+    store_options = "mode=1777,size=7g,huge=never"
+    SIZE = 6 << 30
+
+    def setUp(self):
+        with open("/proc/meminfo") as lines:
+            available = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+        if available < 2 * self.SIZE:
+            self.skipTest("not enough memory")
+        super().setUp()
+
+    def test_who_opens_it_meanwhile_finds_it_smaller(self):
+        path = self.mnt / "x"
+        with open(path, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, self.SIZE)
+        process = self.start("import os, sys\nprint('begins', flush=True)\nos.truncate(sys.argv[1], 1)\nprint('done', flush=True)", path)
+        process.stdout.readline()
+        eventually(lambda: (self.store / "x").stat().st_size == 1)  # begun, when nobody had it open
+        n, longest = 0, 0
+        while not select.select([process.stdout], [], [], 0)[0]:
+            before = time.monotonic()
+            with open(path, "rb+") as file:
+                n += os.fstat(file.fileno()).st_size == 1
+            longest = max(longest, time.monotonic() - before)
+        self.assertEqual(process.stdout.readline(), "done\n")
+        self.assertGreater(n, 0)
+        print(f"{n} times, in {longest * 1e3:.1f} ms at most", end=" ", flush=True)
 
 
 class Sealing(SizeTest):
