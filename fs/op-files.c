@@ -190,9 +190,9 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 	if (node_release_backing(&fs->nodes, fi->fh))
 		space_note_close(fs);
-	if (writes(fi->flags)) /* it may have grown by write(2), of which nothing else tells */
-		promoter_look(fs, ino);
 	reply(req, 0);
+	if (writes(fi->flags)) /* it may have grown by write(2), of which nothing else tells */
+		promoter_look_at_written(fs, ino);
 }
 
 static ino_t number_of(int dir, const char *name)
@@ -397,7 +397,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
 		do
 			r = allocate_as_caller(req, fd, mode, offset, length);
 		while (space_again(fs_of(req), &wait, r));
-	if (r == 0)
+	if (r == 0 && end >= SEGFS_HUGE_PAGE)
 		promoter_look(fs_of(req), ino);
 	reply(req, r);
 }

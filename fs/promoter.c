@@ -153,6 +153,20 @@ void promoter_look(struct fs *fs, uint64_t ino)
 	pthread_mutex_unlock(&promoter->lock);
 }
 
+void promoter_look_at_written(struct fs *fs, uint64_t ino)
+{
+	SEGFS_CLOSE int fd = fs->options.huge == HUGE_NEVER ? -1 : op_open_node(fs, ino, O_PATH);
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size >= SEGFS_HUGE_PAGE)
+		promoter_look(fs, ino);
+}
+
+bool promoter_is_looking(struct fs *fs)
+{
+	return fs->promoter.is_looking;
+}
+
 void promoter_ask(fuse_req_t req, const struct segfs_handle *handle)
 {
 	struct promoter *promoter = &fs_of(req)->promoter;
@@ -250,8 +264,7 @@ static bool end_look(struct promoter_entry *entry, const struct stat *st)
 	return wait_for_next(entry, has_grown);
 }
 
-/* One slice of a look, or all of it. False if the segment is of no more interest. A small one is not opened:
- * that would be in the way of the reaper, when it looks whether anybody has it. */
+/* One slice of a look, or all of it. False if the segment is of no more interest. */
 static bool look(struct fs *fs, struct promoter_entry *entry)
 {
 	SEGFS_CLOSE int path_fd = segfs_store_open_handle(&fs->store, &entry->handle, O_PATH), fd = -1;
@@ -288,7 +301,9 @@ static void visit(struct fs *fs, struct promoter_entry *entry)
 	entry->renewed = false;
 	entry->due_ms = NEVER;
 	pthread_mutex_unlock(&promoter->lock);
+	promoter->is_looking = true;
 	again = look(fs, &copy);
+	promoter->is_looking = false;
 	pthread_mutex_lock(&promoter->lock);
 	entry->in_hand = false;
 	if (!again && !entry->renewed) {

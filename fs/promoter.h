@@ -32,6 +32,8 @@ struct promoter {
 	struct promoter_entry *entries;	    /* uthash by inode number, owned */
 	int64_t waits_until_ms;		    /* CLOCK_MONOTONIC; 0 while it does not wait */
 
+	_Atomic bool is_looking;
+
 	/* The thread's own. */
 	int64_t rest_until_ms; /* no work in the background before */
 	uint64_t paid_ns;      /* of the thread's processor time, what it has rested for */
@@ -45,8 +47,16 @@ int promoter_start(struct fs *fs);
 /* Ends the thread; who still waits is answered with EINTR. */
 void promoter_stop(struct fs *fs);
 
-/* The segment with this node id has been opened, written to or made larger. Any thread; does not wait. */
+/* The segment with this node id has been opened, or made larger, and is large enough. Any thread; does not
+ * wait. */
 void promoter_look(struct fs *fs, uint64_t ino);
+
+/* It has been written to: the same, if it is large enough. A small one is none of the promoter's business:
+ * its thread, which may be without a processor for long, must not keep the place of one that is removed. */
+void promoter_look_at_written(struct fs *fs, uint64_t ino);
+
+/* Does the promoter keep any segment open? */
+bool promoter_is_looking(struct fs *fs);
 
 /* Make everything of a segment that has pages huge, and then reply to the request: with 0, also where that
  * was not to be had. */

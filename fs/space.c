@@ -63,7 +63,8 @@ static bool is_awaited(struct fs *fs)
 static bool is_held_by_us(struct fs *fs)
 {
 	return fresh_now_ms() <= fs->space.unknown_until_ms || fs->ledger.page->n_pin_words > 0 ||
-	       fs->ledger.page->unpins_missed || journal_has_letting_go(&fs->ledger);
+	       fs->ledger.page->unpins_missed || promoter_is_looking(fs) ||
+	       journal_has_letting_go(&fs->ledger);
 }
 
 static bool is_on_its_way(struct fs *fs)

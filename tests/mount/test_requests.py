@@ -7,7 +7,6 @@ import mmap
 import os
 import select
 import signal
-import statistics
 import time
 import unittest
 
@@ -202,7 +201,10 @@ print(os.fstat(file.fileno()).st_blocks * 512, flush=True)
         names = [self.mnt / f"small-{i}" for i in range(20000)]
         for path in names:
             (self.store / path.name).touch()
-        self.assertLess(statistics.median(self.longest_open(names) for _ in range(3)), 0.15)  # 0.25 if all threads reserve, else 0.08
+        shares = [self.longest_open(names)]
+        while min(shares) >= 0.07 and len(shares) < 12:  # others keep the processors busy, too
+            shares.append(self.longest_open(names))
+        self.assertLess(min(shares), 0.07)  # 0.09 to 0.3 if all threads reserve
 
     def test_the_worker_is_killed_meanwhile(self):
         self.daemon.expect("the worker ended ")
