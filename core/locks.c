@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
-#include "procfs.h"
 #include "util.h"
 
 /* The three kinds of lock a file can carry, as /proc/locks calls them and as users do. */
@@ -17,18 +17,31 @@ static const char *const kernel_names[N_LOCK_KINDS] = {"FLOCK", "POSIX", "OFDLCK
 static const char *const user_names[N_LOCK_KINDS] = {"flock", "fcntl", "ofd"};
 static const unsigned use_bits[N_LOCK_KINDS] = {SEGFS_USE_FLOCK, SEGFS_USE_FCNTL, SEGFS_USE_OFD};
 
+/* "18446744073709551615 EOF" */
+#define RANGE_MAX 48
+
 struct lock {
 	dev_t dev;
 	ino_t ino;
 	enum lock_kind kind;
 	bool exclusive, waits;
-	pid_t pid; /* -1: the lock belongs to an open file, not to a process */
+	pid_t pid;	       /* -1: the lock belongs to an open file, not to a process */
+	char range[RANGE_MAX]; /* as text; "" if it has not so much room */
 };
 
 struct segfs_locks {
 	struct lock *list; /* owned, ascending by inode */
 	size_t n, room;
 };
+
+/* One read(2) of /proc/locks: what it gives is of one moment. Holders are followed by those who wait. */
+#define PIECE_ROOM (64u * 1024)
+
+/* So much is one piece for certain: the kernel begins another when this one is full, a page. */
+#define PIECE_SURE 2048
+
+/* How often a list of more than one piece is read, at most. */
+#define PASSES_MAX 8
 
 /* All locks of one kind on a file. */
 struct summary {
@@ -46,6 +59,7 @@ static bool parse_lock(const char *line, struct lock *ret_lock)
 	unsigned major, minor;
 	struct lock lock = {};
 	const char *p = strchr(line, ':');
+	int end = 0;
 
 	if (!p)
 		return false;
@@ -53,8 +67,11 @@ static bool parse_lock(const char *line, struct lock *ret_lock)
 	lock.waits = !strncmp(p, "->", 2);
 	if (lock.waits)
 		p += 2;
-	if (sscanf(p, "%15s %*s %15s %d %x:%x:%llu", kind, type, &lock.pid, &major, &minor, &ino) != 6)
+	if (sscanf(p, "%15s %*s %15s %d %x:%x:%llu %n", kind, type, &lock.pid, &major, &minor, &ino, &end) <
+	    6)
 		return false;
+	if (strlen(p + end) < sizeof(lock.range))
+		strcpy(lock.range, p + end);
 	lock.dev = makedev(major, minor);
 	lock.ino = ino;
 	lock.exclusive = !strcmp(type, "WRITE");
@@ -87,27 +104,154 @@ static int add_lock(struct segfs_locks *locks, const struct lock *lock)
 	return 0;
 }
 
-static int read_all(struct segfs_locks *locks)
-{
-	SEGFS_CLEANUP(segfs_lines_close) struct segfs_lines lines;
-	struct lock lock;
-	char *line;
-	int r;
+#define COMPARE(x, y) (((x) > (y)) - ((x) < (y)))
 
-	r = segfs_lines_open(&lines, AT_FDCWD, "/proc/locks");
-	while (r == 0 && (line = segfs_lines_next(&lines)))
+/* By inode, and in some order from there, so that what is the same has the same place. */
+static int compare(const void *a, const void *b)
+{
+	const struct lock *x = a, *y = b;
+	int r = COMPARE(x->ino, y->ino);
+
+	r = r ?: COMPARE(x->dev, y->dev);
+	r = r ?: COMPARE(x->kind, y->kind);
+	r = r ?: COMPARE(x->exclusive, y->exclusive);
+	r = r ?: COMPARE(x->waits, y->waits);
+	r = r ?: COMPARE(x->pid, y->pid);
+	return r ?: strcmp(x->range, y->range);
+}
+
+/*
+ * The kernel goes on at the n-th lock. Where locks have been added meanwhile, that is one it has given
+ * already: how many of those that begin at `from` are what was there at the end before?
+ */
+static size_t count_repeated(const struct segfs_locks *locks, size_t from)
+{
+	for (size_t n = MIN(from, locks->n - from); n > 0; n--) {
+		size_t i = 0;
+
+		while (i < n && compare(&locks->list[from - n + i], &locks->list[from + i]) == 0)
+			i++;
+		if (i == n)
+			return n;
+	}
+	return 0;
+}
+
+static void remove_range(struct segfs_locks *locks, size_t from, size_t n)
+{
+	memmove(locks->list + from, locks->list + from + n, (locks->n - from - n) * sizeof(*locks->list));
+	locks->n -= n;
+}
+
+static int add_piece(struct segfs_locks *locks, char *text)
+{
+	size_t from = locks->n;
+	struct lock lock;
+	int r = 0;
+
+	for (char *line = strsep(&text, "\n"); r == 0 && line; line = strsep(&text, "\n"))
 		if (parse_lock(line, &lock))
 			r = add_lock(locks, &lock);
+	remove_range(locks, from, count_repeated(locks, from));
 	return r;
 }
 
-static int compare_inodes(const void *a, const void *b)
+/* 0; 1: it may lack some, as it was not in one piece; or -errno. */
+static int read_pass(struct segfs_locks *locks)
 {
-	ino_t x = ((const struct lock *)a)->ino, y = ((const struct lock *)b)->ino;
+	SEGFS_CLOSE int fd = open("/proc/locks", O_RDONLY | O_CLOEXEC);
+	SEGFS_FREE char *text = malloc(PIECE_ROOM);
+	size_t length = 0;
+	ssize_t n;
+	int r = 0;
 
-	return (x > y) - (x < y);
+	if (fd < 0)
+		return -errno;
+	if (!text)
+		return -ENOMEM;
+	while (r == 0 && (n = read(fd, text, PIECE_ROOM - 1)) > 0) {
+		text[n] = '\0';
+		r = add_piece(locks, text);
+		length += (size_t)n;
+	}
+	return r < 0 ? r : n < 0 ? -errno : length > PIECE_SURE;
 }
 
+static void sort(struct segfs_locks *locks)
+{
+	if (locks->n > 0)
+		qsort(locks->list, locks->n, sizeof(*locks->list), compare);
+}
+
+/* Where the locks of the inode end that begin at `i`. */
+static size_t end_of(const struct segfs_locks *locks, size_t i)
+{
+	ino_t ino = locks->list[i].ino;
+
+	while (i < locks->n && locks->list[i].ino == ino)
+		i++;
+	return i;
+}
+
+static int add_range(struct segfs_locks *locks, const struct segfs_locks *from, size_t begin, size_t end)
+{
+	int r = 0;
+
+	for (size_t i = begin; r == 0 && i < end; i++)
+		r = add_lock(locks, &from->list[i]);
+	return r;
+}
+
+/* Of each inode's locks those of the pass that has more of them: the other may lack some. */
+static int unite(struct segfs_locks *locks, const struct segfs_locks *a, const struct segfs_locks *b)
+{
+	size_t i = 0, j = 0;
+	int r = 0;
+
+	while (r == 0 && (i < a->n || j < b->n)) {
+		bool has_a = i < a->n && (j == b->n || a->list[i].ino <= b->list[j].ino);
+		bool has_b = j < b->n && (i == a->n || b->list[j].ino <= a->list[i].ino);
+		size_t i_end = has_a ? end_of(a, i) : i, j_end = has_b ? end_of(b, j) : j;
+
+		r = i_end - i > j_end - j ? add_range(locks, a, i, i_end) : add_range(locks, b, j, j_end);
+		i = i_end;
+		j = j_end;
+	}
+	return r;
+}
+
+static bool is_same(const struct segfs_locks *a, const struct segfs_locks *b)
+{
+	for (size_t i = 0; a->n == b->n && i < a->n; i++)
+		if (compare(&a->list[i], &b->list[i]) != 0)
+			return false;
+	return a->n == b->n;
+}
+
+/* One more pass. 0; 1: another is needed, as this one was not in one piece and differs; or -errno. */
+static int read_again(struct segfs_locks **locks)
+{
+	SEGFS_CLEANUP(segfs_locks_cleanup) struct segfs_locks *pass = calloc(1, sizeof(*pass));
+	SEGFS_CLEANUP(segfs_locks_cleanup) struct segfs_locks *united = calloc(1, sizeof(*united));
+	int r, in_pieces;
+	bool differs;
+
+	if (!pass || !united)
+		return -ENOMEM;
+	r = in_pieces = read_pass(pass);
+	sort(pass);
+	if (r >= 0)
+		r = unite(united, *locks, pass);
+	if (r < 0)
+		return r;
+	differs = !is_same(*locks, pass);
+	segfs_locks_free(*locks);
+	*locks = steal_pointer(&united);
+	return in_pieces && differs;
+}
+
+/* Where locks have been removed between two pieces, one is passed over. Which it is depends on the moment: so
+ * there are several passes. */
 int segfs_locks_read(struct segfs_locks **ret_locks)
 {
 	SEGFS_CLEANUP(segfs_locks_cleanup) struct segfs_locks *locks = calloc(1, sizeof(*locks));
@@ -115,11 +259,12 @@ int segfs_locks_read(struct segfs_locks **ret_locks)
 
 	if (!locks)
 		return -ENOMEM;
-	r = read_all(locks);
+	r = read_pass(locks);
+	sort(locks);
+	for (int n = 1; r > 0 && n < PASSES_MAX; n++)
+		r = read_again(&locks);
 	if (r < 0)
 		return r;
-	if (locks->n > 0)
-		qsort(locks->list, locks->n, sizeof(*locks->list), compare_inodes);
 	*ret_locks = steal_pointer(&locks);
 	return 0;
 }

@@ -5,7 +5,8 @@
  * Who holds and awaits the locks of files: all of /proc/locks, read once, from which any number of files can
  * be answered.
  *
- * The kernel gives out that list in pages: one that changes meanwhile may lack a lock or have it twice.
+ * The kernel gives out that list in pages, and from one that changes meanwhile a lock may be missing; so a
+ * list of several pages is read until two readings agree, or some times.
  * Sources: proc_locks(5); Linux fs/locks.c (lock_get_status) for the lines.
  */
 #include <stdbool.h>

@@ -146,29 +146,66 @@ static pid_t wait_for_flock(int fd)
 	return pid;
 }
 
-/* Until the kernel lists so many "->" lines for the file. */
-static void await_waiting(const struct segfs_identity *file, const char *expected)
+static bool locks_are(const struct segfs_identity *file, enum segfs_locks_style style,
+		      const struct segfs_census *census, const char *expected)
 {
-	bool there = false;
+	SEGFS_CLEANUP(segfs_locks_cleanup) struct segfs_locks *locks = NULL;
+	SEGFS_FREE char *text = NULL;
 
-	while (!there) {
-		SEGFS_CLEANUP(segfs_locks_cleanup) struct segfs_locks *locks = NULL;
-		SEGFS_FREE char *text = NULL;
+	ck_assert_int_eq(segfs_locks_read(&locks), 0);
+	text = print(locks, file, style, census);
+	return !strcmp(text, expected);
+}
 
-		ck_assert_int_eq(segfs_locks_read(&locks), 0);
-		text = print(locks, file, SEGFS_LOCKS_TEXT, NULL);
-		there = strstr(text, expected);
+/* Takes and releases many locks, of which some come before any other in the kernel's list. */
+static void come_and_go(int fd)
+{
+	enum { N = 150 };
+
+	if (fork() != 0)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (struct flock lock = {.l_len = 1};; lock.l_start = (lock.l_start + 2) % (2 * N)) {
+		lock.l_type = lock.l_type == F_UNLCK && rand() % 2 ? F_WRLCK : F_UNLCK;
+		fcntl(fd, F_SETLK, &lock);
 	}
 }
 
+/* The kernel gives out the list in pieces, from which what changes makes others disappear, or come twice. */
+START_TEST(read_while_others_come_and_go_is_right)
+{
+	SEGFS_CLOSE int fd = file_on_tmpfs("x", 1), other = file_on_tmpfs("y", 1);
+	struct segfs_identity file = identity_of(fd);
+	pid_t pid = child(fd, hold_flock), first = child(other, come_and_go),
+	      second = child(other, come_and_go);
+	char text[64];
+
+	snprintf(text, sizeof(text), "exclusive pid %d (flock)", pid);
+	for (int i = 0; i < 1000; i++)
+		ck_assert(locks_are(&file, SEGFS_LOCKS_TEXT, NULL, text));
+	end(first);
+	end(second);
+	end(pid);
+}
+END_TEST
+
+/* Until the kernel lists both who wait, if need be until Check ends it: one who is interrupted begins anew.
+ */
 START_TEST(print_counts_those_who_wait)
 {
+	SEGFS_CLEANUP(segfs_census_cleanup) struct segfs_census *census = NULL;
 	SEGFS_CLOSE int fd = file_on_tmpfs("x", 1);
 	struct segfs_identity file = identity_of(fd);
 	pid_t pid = child(fd, hold_flock), first = wait_for_flock(fd), second = wait_for_flock(fd);
+	char text[64], column[64];
 
-	await_waiting(&file, ", 2 waiting");
-	assert_locks(&file, "exclusive pid %d (flock), 2 waiting", "exclusive:%d(flock)+2", pid, 0);
+	snprintf(text, sizeof(text), "exclusive pid %d (flock), 2 waiting", pid);
+	snprintf(column, sizeof(column), "exclusive:%d(flock)+2", pid);
+	ck_assert_int_eq(segfs_census_take(file.dev, &census), 0);
+	while (!locks_are(&file, SEGFS_LOCKS_TEXT, NULL, text))
+		;
+	while (!locks_are(&file, SEGFS_LOCKS_COLUMN, census, column))
+		;
 	end(first);
 	end(second);
 	end(pid);
@@ -238,6 +275,7 @@ int main(void)
 	tcase_add_loop_test(tc, print_names_the_holder_of_each_kind, 0, COUNT_OF(holds));
 	tcase_add_test(tc, print_joins_holders_and_kinds);
 	tcase_add_test(tc, print_counts_those_who_wait);
+	tcase_add_test(tc, read_while_others_come_and_go_is_right);
 	tcase_add_test(tc, print_without_a_trace_of_the_holder_says_unknown);
 	tcase_add_test(tc, one_read_answers_for_many_files);
 	tcase_add_test(tc, print_of_another_device_is_unlocked);
