@@ -139,6 +139,8 @@ static size_t count_repeated(const struct segfs_locks *locks, size_t from)
 
 static void remove_range(struct segfs_locks *locks, size_t from, size_t n)
 {
+	if (n == 0) /* the list may be NULL */
+		return;
 	memmove(locks->list + from, locks->list + from + n, (locks->n - from - n) * sizeof(*locks->list));
 	locks->n -= n;
 }

@@ -181,7 +181,7 @@ START_TEST(read_while_others_come_and_go_is_right)
 	char text[64];
 
 	snprintf(text, sizeof(text), "exclusive pid %d (flock)", pid);
-	for (int i = 0; i < 1000; i++)
+	for (int i = 0; i < 200; i++)
 		ck_assert(locks_are(&file, SEGFS_LOCKS_TEXT, NULL, text));
 	end(first);
 	end(second);
