@@ -243,13 +243,23 @@ class Sealing(SizeTest):
         self.check_sealed(path)
 
     def test_who_has_closed_it_is_no_writer(self):
-        """The kernel tells of a close by a request of its own, which may be handled after the one that seals."""
+        """The kernel tells of a close by a request of its own, which may be handled after the one that seals: that waits for 0.1 s."""
         code = """
-import os, sys
+import errno, os, sys, time
+def seal(path):
+    begun = time.monotonic()
+    try:
+        os.setxattr(path, "user.shm.sealed", b"1")
+        return True
+    except OSError as error:
+        if error.errno != errno.EBUSY or time.monotonic() - begun < 0.1:
+            raise
+        return False
 for _ in range(300):
     with open(sys.argv[1], "wb") as file:
         file.write(b"x")
-    os.setxattr(sys.argv[1], "user.shm.sealed", b"1")
+    while not seal(sys.argv[1]):
+        pass
     os.unlink(sys.argv[1])
 print("sealed")
 """
