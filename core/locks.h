@@ -2,11 +2,11 @@
 #pragma once
 
 /*
- * Who holds and awaits the locks of files: all of /proc/locks, read once, from which any number of files can
- * be answered.
+ * Who holds and awaits the locks of files: all of /proc/locks, from one reading of which any number of files
+ * can be answered.
  *
  * The kernel gives out that list in pages, and from one that changes meanwhile a lock may be missing; so a
- * list of several pages is read until two readings agree, or some times.
+ * list of several pages is gone through until that finds nothing new, or eight times.
  * Sources: proc_locks(5); Linux fs/locks.c (lock_get_status) for the lines.
  */
 #include <stdbool.h>

@@ -4,7 +4,7 @@
 /*
  * Pauses between the attempts of a request at what will be possible in a moment: what the kernel tells by
  * another request, such as the close of a file, may be on its way. Only as many threads pause as can be
- * spared (spare.h).
+ * spared (spare.h), but for backoff_sleep(), which is for what this process itself ends in a moment.
  */
 #include <stdbool.h>
 

@@ -52,5 +52,6 @@ struct lease_wait {
 };
 
 /* After an attempt at this file in vain (-EAGAIN): true, after a pause, if another is worth it. It is for as
- * long as segfs has the lease, and for some 100 ms if somebody else has it. */
+ * long as segfs has the lease, some 2 s at most, whether or not this thread can be spared (spare.h); and for
+ * some 100 ms if somebody else has it. */
 bool lease_again(struct fs *fs, ino_t ino, struct lease_wait *wait);

@@ -55,7 +55,7 @@ void promoter_look(struct fs *fs, uint64_t ino);
  * its thread, which may be without a processor for long, must not keep the place of one that is removed. */
 void promoter_look_at_written(struct fs *fs, uint64_t ino);
 
-/* Does the promoter keep any segment open? */
+/* Does the promoter keep a segment open that nobody has asked it to look at? */
 bool promoter_is_looking(struct fs *fs);
 
 /* Make everything of a segment that has pages huge, and then reply to the request: with 0, also where that
